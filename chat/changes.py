@@ -1,0 +1,81 @@
+"""Changing a conversation: one lock, one revision per transaction, one frame for everybody after the commit.
+
+The frame is made inside the transaction (its content is what was committed) and sent outside of it by `carry_out`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from chat import sockets
+from chat.events import encode
+from chat.models import Conversation, Message
+from chat.selectors import conversation_changed, messages_by_id
+from chat.sockets import conversation_group
+from streaming import fanout, services
+from streaming.events import Queued
+from streaming.events import encode as encode_stream
+from streaming.hooks import AfterEnd
+from streaming.prepared import prepared
+
+QUEUE_IS_AWAY: Final = "The queue is not reachable. Your question is kept and runs as soon as it is back."
+
+
+def lock(conversation_id: UUID) -> Conversation:
+    """Changes of one conversation happen one after the other: each holds this row until it is committed."""
+    found = _locked(conversation_id)
+    if not found:
+        raise Conversation.DoesNotExist
+    return found[0]
+
+
+@prepared
+def _locked(pk: UUID) -> QuerySet[Conversation]:
+    return Conversation.objects.select_for_update().filter(pk=pk).order_by()
+
+
+def next_revision(conversation: Conversation) -> int:
+    """The revision of the change that is being made; once per transaction, under the lock."""
+    conversation.revision += 1
+    conversation.save(update_fields=["revision", "changed_at"])
+    return conversation.revision
+
+
+def changed(conversation: Conversation, message_ids: Iterable[int] = (), start: Iterable[str] = ()) -> AfterEnd:
+    """What is to be done after the commit: tell all who watch, and start what may start."""
+    frame = encode(conversation_changed(conversation, messages_by_id(message_ids)))
+    return AfterEnd(broadcasts=[(conversation_group(conversation.pk), frame)], start=list(start))
+
+
+def stamp(message: Message, conversation: Conversation) -> int:
+    """Mark a message as changed in the conversation's current revision; returns its id."""
+    message.revision = conversation.revision
+    message.save()
+    return message.pk
+
+
+async def carry_out(after: AfterEnd) -> None:
+    """Do it, all at once: whoever asked waits for the first word. Never raises."""
+    groups = [group for group, _ in after.broadcasts]
+    await asyncio.gather(
+        *(_start(generation_id, groups) for generation_id in after.start),
+        *(_tell(group, frame) for group, frame in after.broadcasts),
+    )
+
+
+async def _tell(group: str, frame: str) -> None:
+    if not await fanout.broadcast(group, frame):
+        sockets.get().deliver_here(group, frame)
+
+
+async def _start(generation_id: str, groups: list[str]) -> None:
+    if await services.dispatch(generation_id):
+        return
+    waiting = encode_stream(Queued(generation=generation_id, reason="waiting_for_queue", message=QUEUE_IS_AWAY))
+    for group in groups:
+        sockets.get().deliver_here(group, waiting)

@@ -1,0 +1,107 @@
+"""What the fields of commands may hold: one rule per kind of field, found through the annotations of the classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from streaming.events import Position
+
+MESSAGE_MAX_CHARS: Final = 32_000
+
+# A lone surrogate cannot be encoded, and PostgreSQL refuses NUL. Everything else people may write.
+_NOT_TEXT: Final = re.compile("[\\0\\ud800-\\udfff]")
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIGITS: Final = re.compile(r"[0-9]+-[0-9]+")
+_FARTHEST: Final = Position(999_999_999_999_999, 999_999_999_999_999)
+
+
+class Wrong(Exception):
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+class WrongText(Wrong):
+    """What a person wrote cannot be sent: `reason` is a sentence for them, but for its full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a field is read (raises Wrong), and what the documentation says about it."""
+
+    read: Callable[[object], object]
+    about: str
+
+
+def read_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong("bad_field", "must be a string")
+    if _NOT_TEXT.search(value):
+        raise Wrong("invalid_text", "holds characters that cannot be stored")
+    return value
+
+
+def read_name(value: object) -> str:
+    text = read_text(value)
+    if not 1 <= len(text) <= 64:
+        raise Wrong("bad_field", "must have 1 to 64 characters")
+    return text
+
+
+def read_model(value: object) -> str:
+    text = read_text(value)
+    if not 1 <= len(text) <= 100:
+        raise Wrong("bad_field", "must have 1 to 100 characters")
+    return text
+
+
+def read_message_text(value: object) -> str:
+    try:
+        text = read_text(value)
+    except Wrong as wrong:
+        if not isinstance(value, str):
+            raise
+        raise WrongText(wrong.code, f"That message {wrong.reason}") from None
+    if not text.strip():
+        raise WrongText("empty_message", "That message is empty: write something first")
+    if len(text) > MESSAGE_MAX_CHARS:
+        raise WrongText("message_too_long", f"That message is too long: at most {MESSAGE_MAX_CHARS:,} characters")
+    return text
+
+
+def read_natural(value: object) -> int:
+    if type(value) is not int or value < 0:  # `type`, because True is an int as well
+        raise Wrong("bad_field", "must be a whole number, 0 or more")
+    return value
+
+
+def read_uuid(value: object) -> UUID:
+    # Only the canonical spelling: an id has one name, whoever compares it.
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise Wrong("bad_field", "must be a UUID in lower case with dashes")
+    return UUID(value)
+
+
+def read_position(value: object) -> Position:
+    if not isinstance(value, str) or not _DIGITS.fullmatch(value):
+        raise Wrong("bad_field", "must be <attempt>-<seq>")
+    try:
+        return Position.parse(value)
+    except ValueError:
+        return _FARTHEST  # nothing can be there: answered like any position from the future, recovered: false
+
+
+ConversationId = Annotated[UUID, Rule(read_uuid, "UUID")]
+GenerationId = Annotated[UUID, Rule(read_uuid, "UUID")]
+MessageId = Annotated[int, Rule(read_natural, "number")]
+Revision = Annotated[int, Rule(read_natural, "number")]
+Count = Annotated[int, Rule(read_natural, "number")]
+Name = Annotated[str, Rule(read_name, "string, 1 to 64 characters")]
+ModelAlias = Annotated[str, Rule(read_model, "alias of a model")]
+MessageText = Annotated[str, Rule(read_message_text, f"string, not blank, at most {MESSAGE_MAX_CHARS:,} characters")]
+After = Annotated[Position, Rule(read_position, "position `<attempt>-<seq>`")]

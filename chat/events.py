@@ -1,0 +1,171 @@
+"""What the server tells a browser beside the streams' own events: one class per frame, encoded once.
+
+Stream events are described in `streaming.events`; PROTOCOL.md is made from both.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Final, TypedDict
+
+
+class PersonData(TypedDict):
+    id: int
+    name: str
+
+
+class ParticipantData(PersonData):
+    role: str
+
+
+class GenerationData(TypedDict):
+    """An answer's request as its message shows it; `reason` is that of its terminal event, and `code`, `message` and
+    `retryable` say what went wrong, if it did."""
+
+    id: str
+    status: str
+    model: str
+    reason: str
+    code: str
+    message: str
+    retryable: bool
+
+
+class MessageData(TypedDict):
+    """A message. `parent` of an answer is its question. An answer's `text` is empty until its generation has ended:
+    until then the stream has it. `author` is null for a model, and for a person who is no longer known."""
+
+    id: int
+    role: str
+    author: PersonData | None
+    text: str
+    state: str
+    model: str
+    created_at: str
+    edited_at: str | None
+    revision: int
+    parent: int | None
+    client_message_id: str | None
+    generation: GenerationData | None
+
+
+class LimitsData(TypedDict):
+    frame_bytes: int
+    message_chars: int
+    subscriptions: int
+    window_bytes: int
+
+
+class StreamHead(TypedDict):
+    generation: str
+    position: str
+    epoch: str | None
+
+
+class RevisionData(TypedDict):
+    conversation: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    TYPE: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Frame):
+    """The first frame, alone in its envelope. `heartbeat_s` is the longest time between two heartbeats."""
+
+    TYPE: ClassVar[str] = "hello"
+    protocol: int
+    user: PersonData
+    server_time: str
+    heartbeat_s: float
+    limits: LimitsData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ok(Frame):
+    """A command was done. What it gives back stands beside `id`: see the table of commands."""
+
+    TYPE: ClassVar[str] = "ok"
+    id: str | int
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error(Frame):
+    """A command was refused and changed nothing (`id` names it, if it could be read), or a right was withdrawn (then
+    `conversation` names where). `code` is for programs, `message` a sentence for people."""
+
+    TYPE: ClassVar[str] = "error"
+    id: str | int | None = None
+    code: str
+    message: str
+    retryable: bool = False
+    retry_after_s: float | None = None
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Frame):
+    """Every 5 s while a stream is live on the socket, else every `heartbeat_s`; answered by `pong`. Whoever is behind
+    one of these positions or revisions has missed something and subscribes again."""
+
+    TYPE: ClassVar[str] = "heartbeat"
+    server_time: str
+    streams: list[StreamHead]
+    conversations: list[RevisionData]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnect(Frame):
+    """The server is about to restart: within a second it closes with 1012. Connect again so many milliseconds after
+    the close, which are others for each client, so that not all come at once."""
+
+    TYPE: ClassVar[str] = "reconnect"
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationChanged(Frame):
+    """All that changed in a conversation up to `revision`: its title and people as they are now, changed messages, ids
+    of removed ones. `complete` is true if it replaces all that was known before; `older` if there are older messages
+    that it leaves out."""
+
+    TYPE: ClassVar[str] = "conversation.changed"
+    conversation: str
+    revision: int
+    title: str
+    participants: list[ParticipantData]
+    messages: list[MessageData]
+    removed: list[int] = field(default_factory=list)
+    complete: bool | None = None
+    older: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypingStarted(Frame):
+    """Somebody is writing. Never repeated if lost; to be forgotten after 5 s."""
+
+    TYPE: ClassVar[str] = "typing.started"
+    conversation: str
+    user: PersonData
+
+
+FRAME_TYPES: Final[dict[str, type[Frame]]] = {
+    kind.TYPE: kind for kind in (Hello, Ok, Error, Heartbeat, Reconnect, ConversationChanged, TypingStarted)
+}
+
+
+def encode(frame: Frame) -> str:
+    """One JSON object; fields that are None are left out."""
+    data: dict[str, Any] = {"type": frame.TYPE}
+    for item in fields(frame):
+        value = getattr(frame, item.name)
+        if item.name == "result":
+            data |= value
+        elif value is not None:
+            data[item.name] = value
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

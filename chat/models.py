@@ -1,0 +1,83 @@
+"""People, conversations and messages. An answer's text stays on its Generation; a message only points to it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class Conversation(models.Model):
+    """`revision` goes up by one in each transaction that changes what participants see: a hole in it tells a client
+    that it missed something."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    title = models.CharField(max_length=120, blank=True, default="")
+    system_prompt = models.TextField(blank=True, default="", max_length=20_000)
+    revision = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    people = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Participant", related_name="conversations")
+
+    class Meta:
+        ordering = ("-changed_at",)
+
+    def __str__(self) -> str:
+        return self.title or "New conversation"
+
+
+class Participant(models.Model):
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        MEMBER = "member"
+        VIEWER = "viewer"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="participants")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="participations")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.MEMBER)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["conversation", "user"], name="participant_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.conversation_id} ({self.role})"
+
+
+class Message(models.Model):
+    """Order within a conversation is the order of ids. `client_message_id` makes sending idempotent per author."""
+
+    class Role(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    class State(models.TextChoices):
+        SENT = "sent"
+        #: A question that waits for the running answer to end; its own answer is made then.
+        PENDING = "pending"
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    role = models.CharField(max_length=9, choices=Role.choices)
+    state = models.CharField(max_length=7, choices=State.choices, default=State.SENT)
+    text = models.TextField(blank=True, default="")
+    #: The model asked for (questions); the answer's own model stands on its generation.
+    model = models.CharField(max_length=100, blank=True, default="")
+    generation = models.OneToOneField(
+        "streaming.Generation", on_delete=models.SET_NULL, null=True, blank=True, related_name="message"
+    )
+    client_message_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs never collide
+    #: The conversation's revision in which this message last changed.
+    revision = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    edited_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["author", "client_message_id"], name="message_once"),)
+        indexes = (models.Index(fields=["conversation", "revision"], name="message_changed_since"),)
+
+    def __str__(self) -> str:
+        return f"{self.role} message {self.pk}"

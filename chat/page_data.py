@@ -1,0 +1,136 @@
+"""What a conversation's page is made of: rows for the template, and the same rows for the page's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from django.utils import timezone
+
+from chat.events import ConversationChanged, GenerationData, MessageData
+from chat.selectors import ConversationSummary
+from streaming.services import ModelChoice
+from streaming.states import LIVE
+
+#: What a message is doing, in the words of the style sheet and of message_view.js.
+_OF_STATUS: Final = {"completed": "done", "stopped": "stopped", "interrupted": "interrupted"}
+_NOTES: Final = {
+    "waiting": "Waits until the running answer has ended.",
+    "answering": "Answering…",
+    "stopped": "Stopped.",
+    "interrupted": "This answer broke off.",
+    "failed": "This could not be answered.",
+}
+_CUT_SHORT: Final = {
+    "length": "The answer was cut at its maximum length.",
+    "content_filter": "The model's provider cut this answer.",
+}
+_EMPTY: Final = "The model had nothing to say."
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message as the template shows it."""
+
+    data: MessageData
+    created_at: datetime
+    state: str
+    note: str
+    own: bool
+    #: A newer answer to the same question exists: trying this one again would only confuse.
+    superseded: bool
+
+    @property
+    def retryable(self) -> bool:
+        generation = self.data["generation"]
+        return bool(generation and generation["retryable"] and not self.superseded)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    label: str
+    conversations: list[ConversationSummary]
+
+
+def in_reading_order(messages: Iterable[MessageData]) -> list[MessageData]:
+    """Answers stand below their questions, also if other questions came in between."""
+    return sorted(messages, key=lambda message: (message["parent"] or message["id"], message["id"]))
+
+
+def message_rows(messages: Iterable[MessageData], user_id: int) -> list[MessageRow]:
+    ordered = in_reading_order(messages)
+    newest = {message["parent"]: message["id"] for message in ordered}
+    return [_row(message, user_id, newest.get(message["parent"]) != message["id"]) for message in ordered]
+
+
+def _row(message: MessageData, user_id: int, has_newer_sibling: bool) -> MessageRow:
+    state = message_state(message)
+    generation = message["generation"]
+    return MessageRow(
+        data=message,
+        created_at=datetime.fromisoformat(message["created_at"]),
+        state=state,
+        note=(_end_note(generation, message["text"]) if generation else "") or _NOTES.get(state, ""),
+        own=message["author"] is not None and message["author"]["id"] == user_id,
+        superseded=message["parent"] is not None and has_newer_sibling,
+    )
+
+
+def _end_note(generation: GenerationData, text: str) -> str:
+    empty = _EMPTY if generation["status"] == "completed" and not text else ""
+    return generation["message"] or _CUT_SHORT.get(generation["reason"], "") or empty
+
+
+def message_state(message: MessageData) -> str:
+    """waiting, answering, done, stopped, interrupted or failed."""
+    generation = message["generation"]
+    if generation is None:
+        return "waiting" if message["state"] == "pending" else "done"
+    if generation["status"] in LIVE:
+        return "answering"
+    return _OF_STATUS.get(generation["status"], "failed")
+
+
+def initial_state(changed: ConversationChanged, role: str, user_id: int) -> dict[str, Any]:
+    """For the page's modules. Texts are left out: they stand in the page already."""
+    return {
+        "conversation": changed.conversation,
+        "revision": changed.revision,
+        "title": changed.title,
+        "participants": changed.participants,
+        "messages": [{**message, "text": None} for message in changed.messages],
+        "older": bool(changed.older),
+        "role": role,
+        "user": user_id,
+    }
+
+
+def model_rows(choices: Iterable[ModelChoice], default: str | None) -> list[dict[str, Any]]:
+    return [
+        {"alias": choice.alias, "label": choice.label, "why_not": choice.unavailable, "chosen": choice.alias == default}
+        for choice in choices
+    ]
+
+
+def by_day(conversations: Iterable[ConversationSummary]) -> list[Day]:
+    """The list in groups, as people remember: today, yesterday, this week, the month."""
+    today = timezone.localdate()
+    days: list[Day] = []
+    for conversation in conversations:
+        label = _day_label(timezone.localdate(conversation.changed_at), today)
+        if not days or days[-1].label != label:
+            days.append(Day(label, []))
+        days[-1].conversations.append(conversation)
+    return days
+
+
+def _day_label(day: date, today: date) -> str:
+    if day >= today:
+        return "Today"
+    if day == today - timedelta(days=1):
+        return "Yesterday"
+    if day > today - timedelta(days=7):
+        return "Last seven days"
+    return f"{day:%B %Y}"

@@ -1,0 +1,90 @@
+"""Conversations and who takes part in them. Like `services`: one transaction each, and what to do after it."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import QuerySet
+
+from chat import changes
+from chat.access import Forbidden, NotFound, Role, User, access_conversation, id_of
+from chat.command_fields import Wrong, read_text
+from chat.models import Conversation, Participant
+from streaming.errors import Refused
+from streaming.hooks import AfterEnd
+
+TITLE_MAX_CHARS: Final = 120
+#: All of them stand in every frame that tells of a change.
+PARTICIPANTS_MAX: Final = 50
+
+
+@transaction.atomic
+def create_conversation(user: User, title: str = "", system_prompt: str = "") -> Conversation:
+    """A new conversation that `user` owns. Nobody watches it yet, so there is nothing to do afterwards."""
+    conversation = Conversation.objects.create(title=_title(title), system_prompt=system_prompt, revision=1)
+    Participant.objects.create(conversation=conversation, user_id=id_of(user), role=Role.OWNER)
+    return conversation
+
+
+@transaction.atomic
+def rename(user: User, conversation_id: UUID, title: str) -> AfterEnd:
+    access_conversation(user, conversation_id, Role.MEMBER)
+    conversation = changes.lock(conversation_id)
+    conversation.title = _title(title)
+    conversation.save(update_fields=["title"])
+    changes.next_revision(conversation)
+    return changes.changed(conversation)
+
+
+@transaction.atomic
+def add_participant(user: User, conversation_id: UUID, username: str, role: str = Role.MEMBER) -> AfterEnd:
+    """Let somebody in, or give them another role. Only an owner may; raises Refused."""
+    access_conversation(user, conversation_id, Role.OWNER)
+    conversation = changes.lock(conversation_id)
+    person = get_user_model().objects.filter(username=username, is_active=True).first()
+    if person is None:
+        raise Refused("There is nobody of this name.", code="unknown_person")
+    if role not in Role.values:
+        raise Refused("There is no such role.", code="bad_field")
+    others = Participant.objects.filter(conversation=conversation).exclude(user=person)
+    if others.count() >= PARTICIPANTS_MAX:
+        raise Refused(f"A conversation has at most {PARTICIPANTS_MAX} people.", code="too_many")
+    if role != Role.OWNER:
+        _keep_an_owner(others)
+    Participant.objects.update_or_create(conversation=conversation, user=person, defaults={"role": role})
+    changes.next_revision(conversation)
+    return changes.changed(conversation)
+
+
+@transaction.atomic
+def remove_participant(user: User, conversation_id: UUID, person_id: int) -> AfterEnd:
+    """Take somebody out: an owner anybody, everybody themselves. Their open sockets fall silent within 5 s."""
+    access_conversation(user, conversation_id, Role.VIEWER if person_id == user.pk else Role.OWNER)
+    conversation = changes.lock(conversation_id)
+    here = Participant.objects.filter(conversation=conversation)
+    leaving = here.filter(user_id=person_id).first()
+    if leaving is None:
+        raise NotFound
+    if leaving.role == Role.OWNER:
+        _keep_an_owner(here.exclude(pk=leaving.pk))
+    leaving.delete()
+    changes.next_revision(conversation)
+    return changes.changed(conversation)
+
+
+def _keep_an_owner(others: QuerySet[Participant]) -> None:
+    if not others.filter(role=Role.OWNER).exists():
+        raise Forbidden("A conversation keeps at least one owner.")
+
+
+def _title(title: str) -> str:
+    try:
+        clean = " ".join(read_text(title).split())
+    except Wrong as wrong:
+        raise Refused(f"That title {wrong.reason}.", code=wrong.code) from None
+    if len(clean) > TITLE_MAX_CHARS:
+        raise Refused(f"A title has at most {TITLE_MAX_CHARS} characters.", code="bad_field")
+    return clean

@@ -1,0 +1,199 @@
+"""Reading: rows as the data that pages and frames show. Nothing here checks rights: `access` comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Case, CharField, F, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+
+from chat.access import User, id_of
+from chat.events import ConversationChanged, GenerationData, MessageData, ParticipantData, PersonData
+from chat.models import Conversation, Message, Participant
+from streaming.prepared import prepared
+from streaming.states import TERMINAL
+
+PAGE_MESSAGES: Final = 100
+#: A page ends early at this size: a frame of many long answers would block a socket for everything else.
+PAGE_CHARS: Final = 400_000
+#: A message id beyond this is none, and SQLite cannot compare it.
+_ID_MAX: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    id: UUID
+    title: str
+    role: str
+    revision: int
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Messages from old to new; `older` says whether there are more before them."""
+
+    messages: list[MessageData]
+    older: bool
+
+
+def conversation_list(user: User, limit: int = 200) -> list[ConversationSummary]:
+    """A person's conversations, the last changed one first."""
+    mine = Participant.objects.filter(user_id=id_of(user), user__is_active=True).select_related("conversation")
+    return [
+        ConversationSummary(row.conversation_id, str(row.conversation), row.role, it.revision, it.changed_at)
+        for row in mine.order_by("-conversation__changed_at")[:limit]
+        for it in (row.conversation,)
+    ]
+
+
+def participants(conversation_id: UUID) -> list[ParticipantData]:
+    return [
+        {"id": pk, "name": person_name(first, last, username), "role": role}
+        for pk, first, last, username, role in _participants(conversation_id)
+    ]
+
+
+@prepared
+def _participants(conversation_id: UUID) -> QuerySet[Participant, tuple[Any, ...]]:
+    rows = Participant.objects.filter(conversation_id=conversation_id).order_by("pk")
+    return rows.values_list("user_id", "user__first_name", "user__last_name", "user__username", "role")
+
+
+def person(user: Any) -> PersonData:
+    return {"id": user.pk, "name": person_name(user.first_name, user.last_name, user.username)}
+
+
+def person_name(first: str, last: str, username: str) -> str:
+    return f"{first} {last}".strip() or username
+
+
+def message_page(conversation_id: UUID, before: int | None = None, limit: int = PAGE_MESSAGES) -> MessagePage:
+    """The newest messages, or the newest ones older than message `before`."""
+    rows = Message.objects.filter(conversation_id=conversation_id)
+    if before is not None:
+        rows = rows.filter(pk__lt=min(before, _ID_MAX))
+    page: list[MessageData] = []
+    chars = 0
+    for row in _shown(rows.order_by("-pk")[: limit + 1]).iterator(chunk_size=20):
+        data = _message_data(row)
+        chars += len(data["text"])
+        if page and (len(page) == limit or chars > PAGE_CHARS):
+            return MessagePage(page[::-1], older=True)
+        page.append(data)
+    return MessagePage(page[::-1], older=False)
+
+
+def messages_by_id(ids: Iterable[int]) -> list[MessageData]:
+    return [_message_data(row) for pk in sorted(ids) for row in _one_message(pk)]
+
+
+@prepared
+def _one_message(pk: int) -> QuerySet[Message, dict[str, Any]]:
+    return _shown(Message.objects.filter(pk=pk).order_by())
+
+
+def changed_since(conversation: Conversation, since: int | None) -> ConversationChanged:
+    """All that changed after revision `since`; everything (the newest page) if that is unknown or too much."""
+    if since is not None and since <= conversation.revision:
+        changed = _changed_messages(conversation, since)
+        if changed is not None:
+            return conversation_changed(conversation, changed)
+    page = message_page(conversation.pk)
+    return conversation_changed(conversation, page.messages, complete=True, older=page.older)
+
+
+def _changed_messages(conversation: Conversation, since: int) -> list[MessageData] | None:
+    """None if they are too many for a frame."""
+    rows = Message.objects.filter(conversation=conversation, revision__gt=since).order_by("pk")
+    messages: list[MessageData] = []
+    chars = 0
+    for row in _shown(rows[: PAGE_MESSAGES + 1]).iterator(chunk_size=20):
+        messages.append(_message_data(row))
+        chars += len(messages[-1]["text"])
+        if len(messages) > PAGE_MESSAGES or (chars > PAGE_CHARS and len(messages) > 1):
+            return None
+    return messages
+
+
+def conversation_changed(
+    conversation: Conversation, messages: list[MessageData], *, complete: bool | None = None, older: bool | None = None
+) -> ConversationChanged:
+    return ConversationChanged(
+        conversation=str(conversation.pk),
+        revision=conversation.revision,
+        title=str(conversation),
+        participants=participants(conversation.pk),
+        messages=messages,
+        complete=complete,
+        older=older,
+    )
+
+
+_COLUMNS: Final = (
+    "pk", "role", "author_id", "author__first_name", "author__last_name", "author__username", "state", "model",
+    "created_at", "edited_at", "revision", "parent_id", "client_message_id", "generation_id", "generation__status",
+    "generation__model", "generation__finish_reason", "generation__error_code", "generation__error_message",
+    "generation__error_retryable",
+)  # fmt: skip
+
+
+def _shown(rows: QuerySet[Message]) -> QuerySet[Message, dict[str, Any]]:
+    # The text of an answer stands on its generation. While that runs, its checkpoint is neither read nor shown: the
+    # stream has the whole text, with a position to go on from.
+    ended = When(generation__status__in=TERMINAL, then=F("generation__text"))
+    running = When(generation__isnull=False, then=Value(""))
+    shown = Case(ended, running, default=Coalesce(F("text"), Value("")), output_field=CharField())
+    values: QuerySet[Message, dict[str, Any]] = rows.annotate(shown=shown).values(*_COLUMNS, "shown")
+    return values
+
+
+def _message_data(row: dict[str, Any]) -> MessageData:
+    return {
+        "id": row["pk"],
+        "role": row["role"],
+        "author": _author(row),
+        "text": row["shown"],
+        "state": row["state"],
+        "model": row["generation__model"] or row["model"],
+        "created_at": moment(row["created_at"]),
+        "edited_at": moment(row["edited_at"]) if row["edited_at"] else None,
+        "revision": row["revision"],
+        "parent": row["parent_id"],
+        "client_message_id": row["client_message_id"],
+        "generation": _generation_data(row),
+    }
+
+
+def _author(row: dict[str, Any]) -> PersonData | None:
+    if row["author_id"] is None:
+        return None
+    name = person_name(row["author__first_name"], row["author__last_name"], row["author__username"])
+    return {"id": row["author_id"], "name": name}
+
+
+def _generation_data(row: dict[str, Any]) -> GenerationData | None:
+    if row["generation_id"] is None:
+        return None
+    return {
+        "id": str(row["generation_id"]),
+        "status": row["generation__status"],
+        "model": row["generation__model"],
+        "reason": row["generation__finish_reason"],
+        "code": row["generation__error_code"],
+        "message": row["generation__error_message"],
+        "retryable": row["generation__error_retryable"],
+    }
+
+
+def moment(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as every time on the wire."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now() -> str:
+    return moment(datetime.now(UTC))

@@ -1,0 +1,53 @@
+/** A longer answer is only announced, not read out. */
+const READ_OUT_CHARS = 500;
+/** How often a waiting answer may say something new. */
+const WAITING_EVERY_MS = 10000;
+const FORGET_MS = 15000;
+
+/** Markdown's marks are noise when read out. */
+export function spokenText(text) {
+  return text.replace(/[*_`#>]+/g, "").replace(/\s+/g, " ").trim();
+}
+
+/** What is said when an answer has ended. */
+export function endSentence({ status, text, end }) {
+  if (status === "completed") return finished(text);
+  const reason = end.message || { stopped: "", expired: "It waited too long." }[status] || "";
+  const what = { stopped: "Answer stopped.", interrupted: "Answer broke off." }[status] ?? "No answer.";
+  return `${what} ${reason}`.trim();
+}
+
+function finished(text) {
+  const spoken = spokenText(text);
+  if (spoken === "") return "The model had nothing to say.";
+  if (spoken.length <= READ_OUT_CHARS) return spoken;
+  return `Answer finished, ${spoken.split(" ").length} words`;
+}
+
+/** Speaks through the page's one live region; streamed text itself is never in a live region. */
+export class Announcer {
+  #region;
+  #clock;
+  #waitingAt = -Infinity;
+
+  constructor(region, clock) {
+    this.#region = region;
+    this.#clock = clock;
+  }
+
+  say(sentence) {
+    if (sentence === "") return;
+    const line = document.createElement("p");
+    line.textContent = sentence;
+    this.#region.append(line);
+    this.#clock.after(FORGET_MS, () => line.remove());
+  }
+
+  /** Like `say`, but at most every ten seconds. */
+  sayWaiting(sentence) {
+    const now = this.#clock.now();
+    if (now - this.#waitingAt < WAITING_EVERY_MS) return;
+    this.#waitingAt = now;
+    this.say(sentence);
+  }
+}

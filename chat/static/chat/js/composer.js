@@ -1,0 +1,102 @@
+import { SEND_EVERY_MS } from "chat/typing.js";
+
+const touch = globalThis.matchMedia?.("(pointer: coarse)");
+
+/** Where people write. One button sends or stops: it stays in its place and only changes its name. */
+export class Composer {
+  #parts;
+  #outbox;
+  #listener;
+  #isRunning = false;
+  #typingSentAt = -Infinity;
+
+  /** @param listener `{onSend(text, model), onStop(), onTyping()}` */
+  constructor({ form, text, button, alert, model }, outbox, listener) {
+    this.#parts = { form, text, button, alert, model, grow: text.parentElement };
+    this.#outbox = outbox;
+    this.#listener = listener;
+    text.value = outbox.draft || text.value;
+    text.enterKeyHint = touch?.matches ? "enter" : "send";
+    form.addEventListener("submit", (event) => this.#submitted(event));
+    text.addEventListener("input", () => this.#written());
+    text.addEventListener("keydown", (event) => this.#keyPressed(event));
+    this.#refresh();
+  }
+
+  get isEmpty() {
+    return this.#parts.text.value.trim() === "";
+  }
+
+  /** While an answer runs and nothing is written, the button stops it. */
+  showRunning(isRunning) {
+    this.#isRunning = isRunning;
+    this.#refresh();
+  }
+
+  /** A refused message comes back, before whatever was written since, with the reason. */
+  giveBack(text, reason) {
+    const { value } = this.#parts.text;
+    this.#setText(value === "" ? text : `${text}\n${value}`);
+    this.showAlert(reason);
+    this.focus();
+  }
+
+  focus() {
+    this.#parts.text.focus({ preventScroll: true });
+  }
+
+  showAlert(sentence) {
+    this.#parts.alert.hidden = sentence === ""; // first: what changes while hidden is not announced
+    this.#parts.alert.textContent = sentence;
+  }
+
+  #submitted(event) {
+    event.preventDefault();
+    if (!this.isEmpty) this.#send();
+    else if (this.#isRunning) this.#listener.onStop();
+    this.focus();
+  }
+
+  #send() {
+    const { text, model } = this.#parts;
+    const written = text.value;
+    this.showAlert("");
+    this.#setText("");
+    this.#typingSentAt = -Infinity;
+    this.#listener.onSend(written, model.value);
+  }
+
+  #keyPressed(event) {
+    if (event.isComposing || event.keyCode === 229) return; // an input method is choosing characters
+    if (event.key === "Escape" && this.#isRunning) this.#listener.onStop();
+    if (event.key !== "Enter" || event.shiftKey || event.altKey || touch?.matches) return;
+    event.preventDefault();
+    if (!this.isEmpty) this.#send();
+  }
+
+  #written() {
+    this.#outbox.draft = this.#parts.text.value;
+    this.#refresh();
+    const now = performance.now();
+    if (this.isEmpty || now - this.#typingSentAt < SEND_EVERY_MS) return;
+    this.#typingSentAt = now;
+    this.#listener.onTyping();
+  }
+
+  #setText(text) {
+    this.#parts.text.value = text;
+    this.#outbox.draft = text;
+    this.#refresh();
+  }
+
+  #refresh() {
+    const { text, button, grow } = this.#parts;
+    grow.dataset.value = text.value; // the style sheet gives the box the height of this copy
+    const action = this.#isRunning && this.isEmpty ? "stop" : "send";
+    if (button.dataset.action !== action) {
+      button.dataset.action = action;
+      button.ariaLabel = button.title = action === "stop" ? "Stop" : "Send";
+    }
+    button.ariaDisabled = String(action === "send" && this.isEmpty);
+  }
+}

@@ -1,0 +1,207 @@
+import { Answer } from "chat/answer.js";
+import { endSentence, spokenText } from "chat/announcer.js";
+import { messageState } from "chat/conversation_state.js";
+import { isLive } from "streaming/protocol.js";
+
+const SAID_CHARS = 200;
+
+/** Keeps the page equal to the conversation: rows from `conversation.changed`, running answers from their streams. */
+export class ConversationPage {
+  #client;
+  #state;
+  #parts;
+  #me;
+  #mayWrite;
+  #answers = new Map();
+  #endedHere = new Set();
+  /** Set between the answer to our subscription and the frame with the changes that follows it. */
+  #asked = false;
+
+  /**
+   * @param parts `{list, follower, announcer, typing, composer, empty, showHeading(state), goneAway()}`; `composer` is
+   *   null for those who may only read, `goneAway` is called when we may not even do that any more
+   */
+  constructor(client, state, parts, { user, role }) {
+    this.#client = client;
+    this.#state = state;
+    this.#parts = parts;
+    this.#me = user;
+    this.#mayWrite = role !== "viewer";
+    for (const message of state.messages) this.#adopt(message);
+    this.#settleDown();
+  }
+
+  /** The id of the answer that is being written or waited for. */
+  get running() {
+    const generation = this.#state.running?.generation.id ?? null;
+    return this.#endedHere.has(generation) ? null : generation;
+  }
+
+  listen() {
+    this.#client.on("connection.opened", () => this.#subscribe());
+    this.#client.on("conversation.changed", (frame) => this.#changed(frame));
+    this.#client.on("heartbeat", (frame) => this.#compareRevision(frame));
+    this.#client.on("typing.started", (frame) => this.#typing(frame));
+    this.#client.on("error", (frame) => frame.conversation === this.#state.id && this.#parts.goneAway());
+  }
+
+  /** A message of ours that the server does not have yet. */
+  showUnsent(entry, isConnected) {
+    const { view, isNew } = this.#parts.list.ensure(entry.client_message_id);
+    if (isNew) {
+      view.describe({ role: "user", author: { id: this.#me, name: "You" }, created_at: entry.at }, true);
+      view.text.replace(entry.text);
+    }
+    view.showState(isConnected ? "sending" : "unsent");
+    this.#parts.empty.hidden = true;
+    this.#parts.follower.follow();
+  }
+
+  /** The server has it; its row arrives, or has arrived, on its own. */
+  accepted(entry, { message }) {
+    this.#parts.list.view(entry.client_message_id)?.showState("done");
+    this.#parts.list.rename(entry.client_message_id, message);
+    this.#parts.announcer.say("Message sent");
+  }
+
+  dropUnsent(entry) {
+    this.#parts.list.remove(entry.client_message_id);
+    this.#settleDown();
+  }
+
+  /** Older messages, loaded on demand. */
+  showOlder({ messages, older }) {
+    const added = this.#state.addOlder(messages, older);
+    this.#parts.follower.keepPlace(() => this.#show(added));
+  }
+
+  #subscribe() {
+    const { id, revision } = this.#state;
+    const onOk = () => (this.#asked = true);
+    this.#asked = false;
+    this.#client.send("conversation.subscribe", { conversation: id, since: revision }, { onOk }).catch((error) => {
+      if (error.code === "not_found") this.#parts.goneAway();
+      else if (error.code !== "connection_lost") setTimeout(() => this.#subscribe(), 2000);
+    });
+  }
+
+  #compareRevision({ conversations }) {
+    const head = conversations.find(({ conversation }) => conversation === this.#state.id);
+    if (head !== undefined && head.revision > this.#state.revision) this.#subscribe();
+  }
+
+  #changed(frame) {
+    if (frame.conversation !== this.#state.id) return;
+    const isAnswer = this.#asked;
+    this.#asked = false;
+    const { hole, messages, removed } = this.#state.fold(frame, { isAnswer });
+    for (const id of removed) this.#parts.list.remove(id);
+    const came = messages.filter((message) => this.#isNew(message));
+    this.#show(messages);
+    for (const message of came) this.#came(message);
+    if (hole) this.#subscribe();
+  }
+
+  #isNew({ id, client_message_id: clientId }) {
+    const { list } = this.#parts;
+    return list.view(id) === undefined && (clientId === null || list.view(clientId) === undefined);
+  }
+
+  #came({ role, author, text }) {
+    this.#parts.follower.messageCame();
+    if (role !== "user" || author === null || author.id === this.#me) return;
+    this.#parts.typing.stopped(author.id);
+    this.#parts.announcer.say(`${author.name}: ${spokenText(text).slice(0, SAID_CHARS)}`);
+  }
+
+  #show(messages) {
+    for (const message of messages) this.#showOne(message);
+    this.#parts.list.arrange(this.#state.messages.map(({ id }) => id));
+    this.#settleDown();
+  }
+
+  #showOne(message) {
+    const { list } = this.#parts;
+    if (message.author?.id === this.#me && message.client_message_id) list.rename(message.client_message_id, message.id);
+    const { view, isNew } = list.ensure(message.id);
+    if (isNew) this.#offerRetry(view, message);
+    view.describe(message, message.author?.id === this.#me);
+    if (message.generation === null) {
+      if (view.text.whole !== message.text) view.text.replace(message.text);
+      view.showState(messageState(message));
+    } else {
+      this.#showAnswer(message, view);
+    }
+  }
+
+  #showAnswer({ id, text, generation }, view) {
+    if (isLive(generation.status)) {
+      this.#follow(id, view, generation);
+    } else if (this.#answers.has(generation.id)) {
+      this.#client.settle(generation.id, { text, ...generation });
+    } else {
+      if (view.text.whole !== text) view.text.replace(text);
+      view.showEnd(messageState({ generation }), generation);
+    }
+  }
+
+  /** A message that the server has rendered. */
+  #adopt(message) {
+    const view = this.#parts.list.view(message.id);
+    this.#offerRetry(view, message);
+    if (message.generation !== null && isLive(message.generation.status)) {
+      this.#follow(message.id, view, message.generation);
+    }
+  }
+
+  #follow(id, view, { id: generation, status, model }) {
+    if (this.#answers.has(generation)) return;
+    const name = model || "The model";
+    const listener = {
+      onFirstText: () => this.#parts.announcer.say(`${name} is answering`),
+      onWaiting: (sentence) => this.#parts.announcer.sayWaiting(sentence),
+      onReplaced: () => this.#parts.announcer.say("Part of the answer was lost and is written again"),
+      onEnded: (end) => this.#ended(generation, end),
+    };
+    const subscription = this.#client.subscribe(generation, { status, model });
+    this.#answers.set(generation, new Answer(view, subscription, listener));
+  }
+
+  #ended(generation, state) {
+    this.#endedHere.add(generation);
+    this.#parts.announcer.say(endSentence(state));
+    this.#settleDown();
+  }
+
+  #offerRetry(view, { id }) {
+    view.onRetry(() => this.#retry(this.#state.message(id).generation.id));
+  }
+
+  async #retry(generation) {
+    const { composer, follower } = this.#parts;
+    composer.showAlert("");
+    composer.focus(); // the button goes away; the focus must not go with it
+    try {
+      await this.#client.send("generation.retry", { generation });
+      follower.follow();
+    } catch (error) {
+      composer.showAlert(error.message);
+    }
+  }
+
+  /** What depends on everything together. */
+  #settleDown() {
+    const { list, composer, showHeading, empty } = this.#parts;
+    for (const message of this.#state.messages) {
+      const mayRetry = this.#mayWrite && message.generation?.retryable === true && !isLive(message.generation.status);
+      list.view(message.id)?.offerRetry(mayRetry && !this.#state.isSuperseded(message));
+    }
+    composer?.showRunning(this.running !== null);
+    empty.hidden = !list.isEmpty;
+    showHeading(this.#state);
+  }
+
+  #typing({ conversation, user }) {
+    if (conversation === this.#state.id && user.id !== this.#me) this.#parts.typing.started(user);
+  }
+}

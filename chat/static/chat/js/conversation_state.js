@@ -1,0 +1,84 @@
+import { isLive } from "streaming/protocol.js";
+
+/** What a message is doing; the page's first rendering (page_data.py) uses the same words. */
+export function messageState({ state, generation }) {
+  if (generation === null) return state === "pending" ? "waiting" : "done";
+  if (isLive(generation.status)) return "answering";
+  return { completed: "done", stopped: "stopped", interrupted: "interrupted" }[generation.status] ?? "failed";
+}
+
+/** Answers stand below their questions, also if other questions came in between. */
+export function inReadingOrder(a, b) {
+  return (a.parent ?? a.id) - (b.parent ?? b.id) || a.id - b.id;
+}
+
+/**
+ * One conversation as this page knows it: a fold over `conversation.changed`, message by message. `revision` is the
+ * newest one up to which nothing is missing.
+ */
+export class ConversationState {
+  #messages = new Map();
+
+  constructor({ conversation, revision, title, participants, messages, older }) {
+    Object.assign(this, { id: conversation, revision, title, participants, older });
+    for (const message of messages) this.#messages.set(message.id, message);
+  }
+
+  /** In reading order. */
+  get messages() {
+    return [...this.#messages.values()].sort(inReadingOrder);
+  }
+
+  message(id) {
+    return this.#messages.get(id);
+  }
+
+  /** The answer that is being written or waited for; at most one is at a time. */
+  get running() {
+    for (const message of this.#messages.values()) {
+      if (message.generation !== null && isLive(message.generation.status)) return message;
+    }
+    return null;
+  }
+
+  /** Whether there is a newer answer to the same question. */
+  isSuperseded({ id, parent }) {
+    if (parent === null) return false;
+    for (const other of this.#messages.values()) {
+      if (other.parent === parent && other.id > id) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Applies a change. `isAnswer`: it holds everything since our revision, because we asked for that.
+   * Returns what is new: `{hole, messages, removed}`; `hole` says that something between is missing.
+   */
+  fold(frame, { isAnswer = false } = {}) {
+    const known = this.#messages;
+    if (frame.complete) this.#messages = new Map();
+    const hole = !frame.complete && !isAnswer && frame.revision > this.revision + 1;
+    const messages = frame.messages.filter((message) => this.#accept(message, known));
+    const removed = frame.complete ? [...known.keys()].filter((id) => !this.#messages.has(id)) : frame.removed;
+    for (const id of removed) this.#messages.delete(id);
+    if (frame.complete) this.older = frame.older ?? false;
+    if (frame.revision >= this.revision) Object.assign(this, { title: frame.title, participants: frame.participants });
+    if (!hole) this.revision = frame.complete ? frame.revision : Math.max(this.revision, frame.revision);
+    return { hole, messages, removed };
+  }
+
+  /** Older messages that were loaded on demand. */
+  addOlder(messages, older) {
+    const added = messages.filter((message) => !this.#messages.has(message.id));
+    for (const message of added) this.#messages.set(message.id, message);
+    this.older = older;
+    return added;
+  }
+
+  #accept(message, known) {
+    const before = known.get(message.id);
+    const isNew = before === undefined || before.revision <= message.revision;
+    this.#messages.set(message.id, isNew ? message : before);
+    return isNew;
+  }
+}

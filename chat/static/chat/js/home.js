@@ -1,0 +1,3 @@
+import { setUpSidebar } from "chat/sidebar.js";
+
+setUpSidebar(document);

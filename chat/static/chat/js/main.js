@@ -1,0 +1,133 @@
+/** The page of one conversation: finds its parts and connects them. */
+import { Announcer } from "chat/announcer.js";
+import { Composer } from "chat/composer.js";
+import { ConnectionLine } from "chat/connection_line.js";
+import { ConversationPage } from "chat/conversation_page.js";
+import { ConversationState } from "chat/conversation_state.js";
+import { MessageList } from "chat/message_list.js";
+import { rememberModel } from "chat/model_picker.js";
+import { Outbox } from "chat/outbox.js";
+import { showPeople } from "chat/people_list.js";
+import { Follower } from "chat/scroll.js";
+import { Sending, refusal } from "chat/sending.js";
+import { setUpSidebar } from "chat/sidebar.js";
+import { TypingLine } from "chat/typing.js";
+import { browserClock } from "streaming/clock.js";
+import { createClient } from "streaming/index.js";
+import { CLOSED_SESSION_ENDED } from "streaming/protocol.js";
+
+const RELOAD_EVERY_MS = 30000;
+
+const element = (id) => document.getElementById(id);
+const initial = JSON.parse(element("initial-state").textContent);
+const state = new ConversationState(initial);
+const client = createClient();
+const outbox = new Outbox(initial.user, state.id, sessionStorage);
+
+setUpSidebar(document);
+new ConnectionLine(element("connection"), client);
+const announcer = new Announcer(element("announcer"), browserClock);
+const follower = new Follower(element("transcript"), element("messages"), element("jump"));
+const composer = initial.role === "viewer" ? null : setUpComposer();
+const page = new ConversationPage(
+  client,
+  state,
+  {
+    list: new MessageList(element("messages"), element("message-template")),
+    typing: new TypingLine(element("typing"), browserClock),
+    empty: element("empty"),
+    follower,
+    announcer,
+    composer,
+    showHeading,
+    goneAway: askServer,
+  },
+  initial,
+);
+const sending = new Sending(client, state.id, outbox, {
+  onShown: (entry) => page.showUnsent(entry, isConnected()),
+  onLate: (entry) => page.showUnsent(entry, false),
+  onAccepted: (entry, answer) => page.accepted(entry, answer),
+  onRefused(entry, error) {
+    page.dropUnsent(entry);
+    composer.giveBack(entry.text, error.message);
+  },
+});
+page.listen();
+setUpOlder();
+client.connection.watch(connectionChanged);
+client.on("hello", checkUser);
+if (composer !== null) sending.resume(new Set(state.messages.map((message) => message.client_message_id)));
+client.connect();
+
+function isConnected() {
+  return client.connection.value.name === "live";
+}
+
+function connectionChanged({ name, code }, _, before = connectionChanged.before) {
+  connectionChanged.before = name;
+  if (name === "closed" && code === CLOSED_SESSION_ENDED) askServer();
+  for (const entry of outbox.unsent) page.showUnsent(entry, name === "live");
+  if (name === "reconnecting" && before === "live") announcer.say("Connection lost. Reconnecting.");
+  if (name === "live" && before !== undefined && before !== "connecting") announcer.say("Connected again");
+}
+
+/** Somebody else logged in within this browser: nothing of this page may be sent in their name. */
+function checkUser({ user }) {
+  if (user.id === initial.user) return;
+  client.pause();
+  askServer();
+}
+
+/** Loads the page anew: the server shows the login, or that nothing is here. Not again at once if it did not help. */
+function askServer() {
+  const now = Date.now();
+  const before = Number(sessionStorage.getItem("chat.reloaded") ?? 0);
+  if (now - before < RELOAD_EVERY_MS) return;
+  sessionStorage.setItem("chat.reloaded", String(now));
+  location.reload();
+}
+
+function setUpComposer() {
+  const form = element("composer");
+  rememberModel(element("model"), localStorage);
+  const parts = { form, text: element("composer-text"), button: element("send"), alert: element("composer-alert") };
+  return new Composer({ ...parts, model: element("model") }, outbox, {
+    onSend(text, model) {
+      const reason = refusal(text, client.hello?.limits);
+      if (reason === "") sending.send(text, model);
+      else composer.giveBack(text, reason);
+    },
+    onTyping: () => client.mention("typing.start", { conversation: state.id }),
+    onStop: () => stop(),
+  });
+}
+
+async function stop() {
+  if (page.running === null) return;
+  try {
+    await client.stop(page.running);
+  } catch (error) {
+    composer.showAlert(error.message);
+  }
+}
+
+function showHeading({ title, participants }) {
+  element("title").textContent = title;
+  document.title = `${title} · Chat`;
+  const entry = document.querySelector('.sidebar a[aria-current="page"]');
+  if (entry !== null) entry.textContent = title;
+  showPeople(element("people-list"), element("people-count"), participants, initial.user);
+}
+
+function setUpOlder() {
+  const link = element("older");
+  link?.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const before = Math.min(...state.messages.map((message) => message.id));
+    const response = await fetch(`messages/?before=${before}`);
+    if (!response.ok) location.assign(link.href);
+    page.showOlder(await response.json());
+    link.hidden = !state.older;
+  });
+}

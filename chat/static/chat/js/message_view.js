@@ -1,0 +1,89 @@
+import { MessageText } from "chat/message_text.js";
+
+const NOTES = {
+  sending: "Sending…",
+  unsent: "Not sent yet. It goes out as soon as there is a connection.",
+  waiting: "Waits until the running answer has ended.",
+  stopped: "Stopped.",
+  interrupted: "This answer broke off.",
+  failed: "This could not be answered.",
+};
+const CUT_SHORT = {
+  length: "The answer was cut at its maximum length.",
+  content_filter: "The model's provider cut this answer.",
+};
+const EMPTY = "The model had nothing to say.";
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** One message in the page: an element of the server's template, which it fills and never rebuilds. */
+export class MessageView {
+  #parts;
+
+  /** @param element rendered by the server, or a copy of its template */
+  constructor(element) {
+    const part = (name) => element.querySelector(`.${name}`);
+    this.element = element;
+    this.#parts = {
+      avatar: part("avatar"),
+      author: part("message-author"),
+      time: part("message-time"),
+      edited: part("message-edited"),
+      note: part("message-note"),
+      retry: part("message-retry"),
+    };
+    this.text = new MessageText(part("message-text"));
+  }
+
+  /** Calls `action` when "Try again" is pressed. */
+  onRetry(action) {
+    this.#parts.retry.addEventListener("click", action);
+  }
+
+  get state() {
+    return this.element.dataset.state;
+  }
+
+  /** Who wrote it and when. `author` null is a model, or a person who is no longer known. */
+  describe({ role, author, model, created_at: createdAt, edited_at: editedAt }, isOwn) {
+    const name = role === "assistant" ? model : (author?.name ?? "Somebody who left");
+    this.element.dataset.role = role;
+    this.element.toggleAttribute("data-own", isOwn);
+    this.#parts.author.textContent = name;
+    if (role === "user") this.#showAvatar(name, author?.id ?? 0);
+    this.showTime(createdAt);
+    this.#parts.edited.hidden = !editedAt;
+  }
+
+  /** In the reader's own time zone. */
+  showTime(createdAt = this.#parts.time.dateTime) {
+    const at = new Date(createdAt);
+    const isToday = at.toDateString() === new Date().toDateString();
+    this.#parts.time.dateTime = createdAt;
+    this.#parts.time.textContent = (isToday ? clock : calendar).format(at);
+    this.#parts.time.title = calendar.format(at);
+  }
+
+  /** What it is doing: sending, unsent, waiting, answering, done, stopped, interrupted, failed. */
+  showState(state, note = "") {
+    this.element.dataset.state = state;
+    const sentence = note || NOTES[state] || "";
+    if (this.#parts.note.textContent !== sentence) this.#parts.note.textContent = sentence;
+  }
+
+  /** How an answer ended; `end` has status, reason, code and message. */
+  showEnd(state, { reason = "", message = "" }) {
+    const empty = state === "done" && this.text.isEmpty ? EMPTY : "";
+    this.showState(state, message || CUT_SHORT[reason] || empty);
+  }
+
+  offerRetry(isOffered) {
+    this.#parts.retry.hidden = !isOffered;
+  }
+
+  #showAvatar(name, authorId) {
+    this.#parts.avatar.textContent = [...name][0]?.toUpperCase() ?? "";
+    this.#parts.avatar.className = `avatar tone-${authorId % 8}`;
+  }
+}

@@ -1,0 +1,17 @@
+from django.urls import path
+
+from chat import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("conversations/new/", views.conversation_new, name="conversation_new"),
+    path("conversations/<uuid:conversation_id>/", views.conversation, name="conversation"),
+    path("conversations/<uuid:conversation_id>/messages/", views.conversation_messages, name="conversation_messages"),
+    path("conversations/<uuid:conversation_id>/rename/", views.conversation_rename, name="conversation_rename"),
+    path("conversations/<uuid:conversation_id>/people/", views.conversation_add_person, name="conversation_add_person"),
+    path(
+        "conversations/<uuid:conversation_id>/people/<int:person_id>/remove/",
+        views.conversation_remove_person,
+        name="conversation_remove_person",
+    ),
+]

@@ -1,0 +1,51 @@
+"""Which models a site offers, from the environment: the demo model always, others when their key is set."""
+
+from typing import Any
+
+import environ
+
+# Names and dialects of November 2026; ANTHROPIC_MODELS and OPENAI_MODELS replace them without a change here.
+ANTHROPIC_MODELS = ["claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5"]
+OPENAI_MODELS = ["gpt-6.1-sol", "gpt-6-luna"]
+
+
+def offered_models(env: environ.Env) -> tuple[dict[str, Any], ...]:
+    """Keyword arguments of `ModelEntry`, in the order of the model picker; the first available one is the default.
+
+    A model without a key stays in the list with `unavailable` saying why, so that people see what could be had.
+    """
+    offers = [*_anthropic(env), *_openai(env)]
+    if env.bool("DEMO_MODEL", default=True):
+        demo = {"alias": "demo", "label": "Demo (no key needed)", "provider": "demo", "model": "demo"}
+        offers.append({**demo, "options": {"tokens_per_second": env.float("DEMO_TOKENS_PER_SECOND", default=25.0)}})
+    offers.sort(key=lambda offer: bool(offer.get("unavailable")))
+    return tuple(offers)
+
+
+def _anthropic(env: environ.Env) -> list[dict[str, Any]]:
+    key = env.str("ANTHROPIC_API_KEY", default="")
+    common = {
+        "provider": "anthropic",
+        "api_key": key,
+        "base_url": env.str("ANTHROPIC_BASE_URL", default="") or None,
+        "unavailable": None if key else "ANTHROPIC_API_KEY is not set on this server.",
+    }
+    names = env.list("ANTHROPIC_MODELS", default=ANTHROPIC_MODELS)
+    return [{"alias": name, "label": name, "model": name, **common} for name in names]
+
+
+def _openai(env: environ.Env) -> list[dict[str, Any]]:
+    key, base_url = env.str("OPENAI_API_KEY", default=""), env.str("OPENAI_BASE_URL", default="")
+    # A server of one's own (vLLM, Ollama, llama.cpp) speaks chat completions and often needs no key.
+    dialect = env.str("OPENAI_DIALECT", default="chat" if base_url else "responses")
+    common: dict[str, Any] = {
+        "provider": "openai",
+        "dialect": dialect,
+        "api_key": key or ("none" if base_url else ""),
+        "base_url": base_url or None,
+        "unavailable": None if key or base_url else "OPENAI_API_KEY is not set on this server.",
+    }
+    if dialect == "responses" and env.bool("OPENAI_BACKGROUND", default=False):
+        common["options"] = {"background": True}
+    names = env.list("OPENAI_MODELS", default=OPENAI_MODELS)
+    return [{"alias": name, "label": name, "model": name, **common} for name in names]

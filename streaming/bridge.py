@@ -1,0 +1,119 @@
+"""The event loop inside a Celery worker: one thread, one publisher, one runner, one lease per process.
+
+A task's thread hands its coroutine over and waits; parked threads cost about 30 kB each. Started lazily, because
+Celery's main process must not own a loop before its pool exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import uvloop
+from redis import RedisError
+
+from streaming import fenced, keys, providers, redis_client
+from streaming.cancellation import cancel
+from streaming.pacer import Pacer
+from streaming.publisher import Publisher
+from streaming.reaper import LEASE_S
+from streaming.runner import Runner
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BEAT_S: Final = 2.5
+
+
+class Bridge:
+    """`run` is called from any thread, everything else happens on the loop's own."""
+
+    def __init__(self) -> None:
+        # An SDK's import takes a second: not on the loop that all streams share.
+        providers.preload()
+        self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bridge", daemon=True)
+        self._thread.start()
+        self.run(self._open())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def run_generation(self, generation_id: str, admission: int) -> None:
+        self.run(self.runner.run(generation_id, admission))
+
+    def drain(self) -> None:
+        """Safe inside a signal handler: only tells the loop."""
+        self._loop.call_soon_threadsafe(self.runner.drain)
+
+    def close(self) -> None:
+        self.run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        if not self._thread.is_alive():
+            self._loop.close()  # the channel layer gives its connections back with the loop
+
+    async def _open(self) -> None:
+        await self._renew_lease()  # before anything can be claimed in our name
+        self.publisher = Publisher()
+        self.runner = Runner(self.publisher, self.worker_id)
+        self._pacer = Pacer(self.worker_id)
+        self._beat = asyncio.create_task(self._beat_forever())
+
+    async def _close(self) -> None:
+        await cancel(self._beat)
+        await self._pacer.aclose()
+        await self.runner.aclose()
+        await self.publisher.aclose()
+        await providers.aclose_all()
+        try:
+            await redis_client.get().delete(keys.worker_lease(self.worker_id))
+        except (RedisError, OSError, TimeoutError):
+            log.debug("the lease is left to expire")
+        await redis_client.aclose()
+
+    async def _beat_forever(self) -> None:
+        """While this key lives, the process is alive: the reaper goes by it, and the demo waits for it."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            await self._renew_lease()
+
+    async def _renew_lease(self) -> None:
+        try:
+            value, lease_ms = fenced.lease_value(), round(LEASE_S * 1000)
+            await redis_client.get().set(keys.worker_lease(self.worker_id), value, px=lease_ms)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("the worker's lease could not be renewed (%s)", type(error).__name__)
+
+
+_bridge: Bridge | None = None
+_lock = threading.Lock()
+
+
+def get() -> Bridge:
+    """The bridge of this process; started by the first caller."""
+    global _bridge
+    with _lock:
+        if _bridge is None:
+            _bridge = Bridge()
+        return _bridge
+
+
+def close() -> None:
+    global _bridge
+    with _lock:
+        bridge, _bridge = _bridge, None
+    if bridge is not None:
+        bridge.close()
+
+
+def drain() -> None:
+    if _bridge is not None:
+        _bridge.drain()

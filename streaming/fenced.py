@@ -1,0 +1,27 @@
+"""Counts what was refused to this process because the attempt is somebody else's by now (DESIGN law 3).
+
+A worker that thawed after its lease is rare, and its refusals are the proof that the fence stands. The counts travel in
+the value of the worker's lease: `{"fenced": {"append": 2}}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Literal
+
+Refusal = Literal["begin", "append", "checkpoint", "finish"]
+_counts: Counter[str] = Counter()
+
+
+def count(refusal: Refusal) -> None:
+    """Only on the worker's loop: no lock."""
+    _counts[refusal] += 1
+
+
+def counts() -> dict[str, int]:
+    return dict(_counts)
+
+
+def lease_value() -> str:
+    return json.dumps({"fenced": counts()})

@@ -1,0 +1,43 @@
+"""Every Redis key of ours: pattern, type, TTL and owner. No other module spells a key.
+
+    key                      type     TTL                    owner
+    s:{<id>}:meta            hash     log_ttl_s, per write   replay_log (begin, append, stop)
+    s:{<id>}:log             stream   log_ttl_s, per write   replay_log
+    s:{<id>}:stop            string   log_ttl_s              replay_log (a stop before the log began)
+    worker:<id>              string   10 s, renewed 2.5 s    bridge: this worker process is alive; what it was refused
+    workers:registry         string   7 days, renewed 2 s    reaper: changes when Redis lost its memory
+    pacer:leader             string   5 s, renewed 1 s       pacer
+    lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
+
+The braces are a hash tag: all keys of one generation, and of one lane, live in one slot of a cluster.
+The channel layer's own channels are named in `fanout`; Celery's list belongs to Celery.
+"""
+
+from __future__ import annotations
+
+PACER_LEADER = "pacer:leader"
+WORKER_REGISTRY = "workers:registry"
+
+
+def stream_meta(generation_id: str) -> str:
+    return f"s:{{{generation_id}}}:meta"
+
+
+def stream_log(generation_id: str) -> str:
+    return f"s:{{{generation_id}}}:log"
+
+
+def stream_stop(generation_id: str) -> str:
+    return f"s:{{{generation_id}}}:stop"
+
+
+def worker_lease(worker_id: str) -> str:
+    return f"worker:{worker_id}"
+
+
+_LANE_PARTS = ("state", "order", "parked", "inflight", "tickets", "users", "finish", "history")
+
+
+def lane(name: str) -> list[str]:
+    """All keys of a lane, in the order of its scripts' KEYS."""
+    return [f"lane:{{{name}}}:{part}" for part in _LANE_PARTS]

@@ -1,0 +1,387 @@
+"""The only mover of states: one function per move, each one UPDATE that compares (status, attempt) and sets.
+
+All are sync and each is one transaction; call them through `database.call`. A refused move returns None or False: the
+caller has lost the generation to somebody else and must leave it alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from streaming import conf, hooks
+from streaming.continuation import VendorRun
+from streaming.errors import StreamingError
+from streaming.events import Completed, Ended, Expired, Failed, Interrupted, Position, Queued, Stopped
+from streaming.hooks import AfterEnd
+from streaming.models import Attempt, Generation
+from streaming.prepared import Update, prepared, prepared_update
+from streaming.prompt import Prompt
+from streaming.providers.base import Usage
+from streaming.states import RUNNING, TERMINAL, Status, sources_of
+from streaming.usage import total_usage
+
+log = logging.getLogger(__name__)
+
+GOES_ON: Final = "The server that was answering is gone; another one goes on."
+_NO_WAIT: Final = {"wait_reason": "", "wait_message": "", "wait_until": None}
+_ENDED_EVENTS: dict[str, type[Ended]] = {
+    Status.COMPLETED: Completed,
+    Status.STOPPED: Stopped,
+    Status.INTERRUPTED: Interrupted,
+    Status.FAILED: Failed,
+    Status.EXPIRED: Expired,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's hold on one attempt, with what the run needs from the row."""
+
+    generation_id: str
+    attempt: int
+    model: str
+    prompt: Prompt
+    text: str
+    position: Position
+    provider_errors: int
+    crashes: int
+    requested_at: datetime
+    stop_requested: bool
+    expired: bool
+    vendor_run: VendorRun
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, to be written to the row."""
+
+    status: Status
+    text: str
+    position: Position
+    reason: str = ""
+    error: StreamingError | None = None
+    usage: Usage | None = None
+    usage_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A committed end: the terminal event and what the host wants done."""
+
+    event: Ended
+    after: AfterEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    generation_id: str
+    attempt: int
+    text: str
+    position: Position
+
+
+@transaction.atomic
+def claim(generation_id: str, worker: str) -> Claim | None:
+    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over."""
+    rows = _generation(UUID(generation_id))
+    if not rows or rows[0].status != Status.QUEUED:
+        return None
+    row = rows[0]
+    attempt = row.attempt + 1
+    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt).update(
+        status=Status.ADMITTED, attempt=attempt, worker=worker, admitted_at=timezone.now(), **_NO_WAIT
+    )
+    if not moved:
+        return None
+    Attempt.objects.create(generation=row, number=attempt, worker=worker)
+    return Claim(
+        generation_id=str(row.pk),
+        attempt=attempt,
+        model=row.model,
+        prompt=hooks.build_prompt(str(row.pk)),
+        text=row.text,
+        position=Position(row.position_attempt, row.position_seq),
+        provider_errors=row.provider_errors,
+        crashes=row.crashes,
+        requested_at=row.requested_at,
+        stop_requested=row.stop_requested_at is not None,
+        expired=row.deadline_at <= timezone.now(),
+        vendor_run=VendorRun(row.vendor_run, row.vendor_run_after),
+    )
+
+
+@transaction.atomic
+def first_text(generation_id: str, attempt: int, at: datetime) -> bool:
+    """ADMITTED → STREAMING."""
+    pk = UUID(generation_id)
+    _attempt_has_text(pk, attempt, at)
+    return bool(_has_text(pk, attempt, at))
+
+
+@prepared_update
+def _attempt_has_text(generation_id: UUID, number: int, at: datetime) -> Update:
+    return Attempt.objects.filter(generation_id=generation_id, number=number), {"first_text_at": at}
+
+
+@prepared_update
+def _has_text(pk: UUID, attempt: int, at: datetime) -> Update:
+    row = Generation.objects.filter(pk=pk, attempt=attempt, status=Status.ADMITTED)
+    return row, {"status": Status.STREAMING, "first_text_at": Coalesce("first_text_at", at)}
+
+
+def keep_run(generation_id: str, attempt: int, run: VendorRun) -> bool:
+    """Where the next attempt finds the run that this one started; once per run."""
+    row = Generation.objects.filter(pk=generation_id, attempt=attempt)
+    return bool(row.update(vendor_run=run.handle, vendor_run_after=run.after_chars))
+
+
+@transaction.atomic
+def resume(generation_id: str, attempt: int, spent: Usage | None) -> bool:
+    """ADMITTED → STREAMING for an attempt that goes on from text. Nobody told what the attempt before it used: `spent`
+    is our count; None if both are one run of the vendor's, who counts it as one."""
+    before = Attempt.objects.filter(generation_id=generation_id, number__lt=attempt, usage_source="")
+    newest = before.order_by("-number").first()
+    if newest is not None and spent is not None:
+        newest.input_tokens, newest.output_tokens, newest.usage_source = (
+            spent.input_tokens,
+            spent.output_tokens,
+            "counted",
+        )
+        newest.save(update_fields=["input_tokens", "output_tokens", "usage_source"])
+    moved = Generation.objects.filter(pk=generation_id, attempt=attempt, status=Status.ADMITTED)
+    return bool(moved.update(status=Status.STREAMING))
+
+
+def busy_workers() -> list[str]:
+    """The workers that hold running generations, as the rows say."""
+    rows = Generation.objects.filter(status__in=RUNNING).exclude(worker="")
+    return sorted(set(rows.values_list("worker", flat=True)))
+
+
+@transaction.atomic
+def reap(worker: str) -> list[str]:
+    """Running → QUEUED for everything a dead worker held, with a new deadline; returns the ids. The text stays as it
+    is: the next attempt folds in what the log holds beyond it."""
+    now, settings = timezone.now(), conf.get()
+    reaped = []
+    for row in Generation.objects.filter(worker=worker, status__in=RUNNING):
+        moved = Generation.objects.filter(pk=row.pk, attempt=row.attempt, worker=worker, status__in=RUNNING).update(
+            status=Status.QUEUED,
+            worker="",
+            crashes=F("crashes") + 1,
+            wait_reason="continuing",
+            wait_message=GOES_ON,
+            wake_at=now + timedelta(seconds=settings.wake_again_s),
+            deadline_at=now + timedelta(seconds=settings.queue_deadline_s),
+        )
+        if moved:
+            Attempt.objects.filter(generation=row, number=row.attempt).update(ended_at=now, outcome="lost")
+            reaped.append(str(row.pk))
+    return reaped
+
+
+def checkpoint(checkpoints: list[Checkpoint], running: list[str]) -> tuple[set[str], set[str]]:
+    """Write the texts of a process's streams. Returns the ids among them that are no longer ours, and those of
+    `running` whose stop was requested (the row wins over a flag that Redis may have lost)."""
+    fenced = _write_checkpoints(checkpoints) if checkpoints else set()
+    return fenced, stops_requested(running) if running else set()
+
+
+@transaction.atomic
+def _write_checkpoints(checkpoints: list[Checkpoint]) -> set[str]:
+    calls = [(UUID(item.generation_id), item.attempt, item.text, *item.position) for item in checkpoints]
+    if _save_text.many(calls) == len(calls):
+        return set()
+    rows = Generation.objects.filter(pk__in=[pk for pk, *_ in calls], status__in=RUNNING)
+    ours = set(rows.values_list("pk", "attempt"))
+    return {item.generation_id for item in checkpoints if (UUID(item.generation_id), item.attempt) not in ours}
+
+
+@prepared_update
+def _save_text(pk: UUID, attempt: int, text: str, position_attempt: int, position_seq: int) -> Update:
+    row = Generation.objects.filter(pk=pk, attempt=attempt, status__in=RUNNING)
+    return row, {"text": text, "position_attempt": position_attempt, "position_seq": position_seq}
+
+
+def stops_requested(generation_ids: list[str]) -> set[str]:
+    rows = Generation.objects.filter(pk__in=generation_ids, stop_requested_at__isnull=False)
+    return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+
+@transaction.atomic
+def requeue(
+    generation_id: str, attempt: int, outcome: Outcome, wait: Queued, *, wake_in_s: float, counts: bool
+) -> bool:
+    """Running → QUEUED: the same request waits for another try. `wait` is what people are told of it meanwhile;
+    `counts` says whether it uses up one of the tries."""
+    row = Generation.objects.filter(
+        pk=generation_id, attempt=attempt, status__in=sources_of(Status.QUEUED), stop_requested_at__isnull=True
+    )
+    values: dict[str, Any] = {
+        "status": Status.QUEUED,
+        "worker": "",
+        "text": outcome.text,
+        "position_attempt": outcome.position.attempt,
+        "position_seq": outcome.position.seq,
+        "wake_at": timezone.now() + timedelta(seconds=wake_in_s),
+        "wait_reason": wait.reason,
+        "wait_message": wait.message[:300],
+        "wait_until": timezone.now() + timedelta(seconds=wait.retry_in_s or 0),
+    }
+    if counts:
+        values["provider_errors"] = row.values_list("provider_errors", flat=True).first() or 0
+        values["provider_errors"] += 1
+    if not row.update(**values):
+        # Perhaps it is done already, and only the database's answer was lost: a claim would have raised the attempt.
+        return Generation.objects.filter(pk=generation_id, attempt=attempt, status=Status.QUEUED).exists()
+    _close_attempt(generation_id, attempt, "retried", outcome)
+    return True
+
+
+@transaction.atomic
+def finish(generation_id: str, attempt: int, outcome: Outcome) -> End | None:
+    """Running → terminal. `outcome.position` becomes the terminal event's position."""
+    raw = outcome.text.encode()
+    error = outcome.error
+    values: dict[str, Any] = {
+        "status": outcome.status,
+        "text": outcome.text,
+        "position_attempt": outcome.position.attempt,
+        "position_seq": outcome.position.seq,
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "text_bytes": len(raw),
+        "finish_reason": outcome.reason[:40],
+        "finished_at": timezone.now(),
+        "worker": "",
+        **total_usage(generation_id, attempt, outcome.usage),
+    }
+    if error is not None:
+        values |= {"error_code": error.code, "error_message": error.message[:300], "error_retryable": error.retryable}
+    row = Generation.objects.filter(pk=generation_id, attempt=attempt)
+    if not row.filter(status__in=sources_of(outcome.status) & RUNNING).update(**values):
+        # Perhaps it is done already, and only the database's answer was lost: then its event is still to be sent.
+        same = {name: values[name] for name in ("status", "position_attempt", "position_seq", "sha256")}
+        ended = row.filter(**same).first()
+        return End(event=ended_event(ended), after=AfterEnd()) if ended else None
+    _close_attempt(generation_id, attempt, outcome.status.value, outcome)
+    return _end_of(generation_id)
+
+
+@transaction.atomic
+def end_queued(generation_id: str, status: Status, error: StreamingError | None = None) -> End | None:
+    """QUEUED → STOPPED, EXPIRED or FAILED, without any worker. None if it is not waiting any more, or if its log may
+    hold text that people saw and the row has not, or the vendor a run: then a worker must take it, and end it."""
+    row = Generation.objects.filter(pk=generation_id, status=Status.QUEUED).first()
+    if row is None or row.text or row.crashes or row.vendor_run or Status.QUEUED not in sources_of(status):
+        return None
+    raw = row.text.encode()
+    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt).update(
+        status=status,
+        position_seq=row.position_seq + 1,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        text_bytes=len(raw),
+        finished_at=timezone.now(),
+        error_code=error.code if error else "",
+        error_message=error.message[:300] if error else "",
+        error_retryable=error.retryable if error else False,
+    )
+    return _end_of(generation_id) if moved else None
+
+
+def request_stop(generation_id: str) -> str:
+    """Write the wish to the row, whatever its state; returns the status found."""
+    rows = Generation.objects.filter(pk=generation_id)
+    rows.filter(stop_requested_at__isnull=True).exclude(status__in=TERMINAL).update(stop_requested_at=timezone.now())
+    return rows.values_list("status", flat=True).get()
+
+
+def due_for_wake_up(limit: int = 200) -> list[str]:
+    """QUEUED rows whose wake-up is due; each is given its next time in the same step."""
+    now = timezone.now()
+    due = Generation.objects.filter(status=Status.QUEUED, wake_at__lte=now, deadline_at__gt=now).order_by("wake_at")
+    ids = [str(pk) for pk in due.values_list("pk", flat=True)[:limit]]
+    if ids:
+        again = now + timedelta(seconds=conf.get().wake_again_s)
+        Generation.objects.filter(pk__in=ids, status=Status.QUEUED).update(wake_at=again)
+    return ids
+
+
+def overdue(limit: int = 200) -> list[str]:
+    """QUEUED rows past their deadline."""
+    rows = Generation.objects.filter(status=Status.QUEUED, deadline_at__lte=timezone.now()).order_by("deadline_at")
+    return [str(pk) for pk in rows.values_list("pk", flat=True)[:limit]]
+
+
+def queued_event(row: Generation) -> Queued:
+    """What a waiting row waits for, to whoever was not there when it was said."""
+    left_s = (row.wait_until - timezone.now()).total_seconds() if row.wait_until else None
+    return Queued(
+        generation=str(row.pk),
+        reason=row.wait_reason or "starting",
+        message=row.wait_message,
+        retry_in_s=None if left_s is None else round(max(0.0, left_s), 1),
+    )
+
+
+def ended_event(row: Generation) -> Ended:
+    """The terminal event, made from a terminal row: the same for the worker that ended it and for any later reader."""
+    first, asked, end = row.first_text_at, row.requested_at, row.finished_at
+    return _ENDED_EVENTS[row.status](
+        generation=str(row.pk),
+        position=Position(row.position_attempt, row.position_seq),
+        bytes=row.text_bytes,
+        sha256=row.sha256,
+        reason=row.finish_reason,
+        code=row.error_code,
+        message=row.error_message,
+        retryable=row.error_retryable,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        first_text_ms=_milliseconds(asked, first) if first else None,
+        duration_ms=_milliseconds(asked, end) if end else None,
+    )
+
+
+@prepared
+def _generation(pk: UUID) -> QuerySet[Generation]:
+    return Generation.objects.filter(pk=pk)
+
+
+def _end_of(generation_id: str) -> End:
+    (row,) = _generation(UUID(generation_id))
+    try:
+        with transaction.atomic():
+            after = hooks.generation_ended(generation_id)
+    except (OperationalError, InterfaceError):  # the database is away: all of it is tried again
+        raise
+    except Exception:  # the host's mistake must not keep its people waiting for an end
+        log.exception("the host could not follow the end of %s", generation_id)
+        after = AfterEnd()
+    return End(event=ended_event(row), after=after)
+
+
+def _close_attempt(generation_id: str, number: int, outcome_name: str, outcome: Outcome) -> None:
+    usage = outcome.usage
+    Attempt.objects.filter(generation_id=generation_id, number=number).update(
+        ended_at=timezone.now(),
+        outcome=outcome_name,
+        error_code=outcome.error.code if outcome.error else "",
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        cached_tokens=usage.cached_tokens if usage else None,
+        usage_source=outcome.usage_source,
+    )
+
+
+def _milliseconds(start: datetime, end: datetime) -> int:
+    return max(0, round((end - start).total_seconds() * 1000))

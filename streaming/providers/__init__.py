@@ -1,0 +1,89 @@
+"""The models on offer, and the connections to those who run them.
+
+A vendor's module (and its SDK, about a second of imports) is loaded when its first model is used, or by `preload`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections import Counter
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.core.exceptions import ImproperlyConfigured
+
+from streaming import conf
+from streaming.errors import Refused
+from streaming.providers.base import ModelEntry, Provider
+
+#: Name in settings → module. Each has `open_provider(entry, settings) -> Provider`.
+MODULES = {
+    "anthropic": "streaming.providers.anthropic",
+    "openai": "streaming.providers.openai",
+    "demo": "streaming.providers.demo",
+}
+DIALECTS = ("chat", "responses")
+
+#: One connection belongs to one loop: HTTP clients cannot be shared between loops.
+_open: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None, str], Provider]] = WeakKeyDictionary()
+
+
+def catalogue() -> tuple[ModelEntry, ...]:
+    """All models, also those that cannot be used here. Raises ImproperlyConfigured with a sentence for the operator."""
+    entries = tuple(_entry(model) for model in conf.get().models)
+    twice = [alias for alias, count in Counter(entry.alias for entry in entries).items() if count > 1]
+    if twice:
+        raise ImproperlyConfigured(f"STREAMING['models']: {twice[0]!r} is the alias of two models.")
+    return entries
+
+
+def find(alias: str) -> ModelEntry:
+    """The usable model of this name. Raises Refused (`unknown_model`, `model_unavailable`)."""
+    entries = catalogue()
+    entry = next((entry for entry in entries if entry.alias == alias), None)
+    if entry is None:
+        known = ", ".join(entry.alias for entry in entries) or "none"
+        raise Refused(f"There is no model {alias[:100]!r} here. Known models: {known}.", code="unknown_model")
+    if entry.unavailable:
+        raise Refused(entry.unavailable, code="model_unavailable")
+    return entry
+
+
+def get_provider(entry: ModelEntry) -> Provider:
+    """The connection of `entry`'s vendor, address and key in the running loop; opened on first use."""
+    providers = _open.setdefault(asyncio.get_running_loop(), {})
+    key = (entry.provider, entry.base_url, entry.api_key)
+    if key not in providers:
+        providers[key] = importlib.import_module(MODULES[entry.provider]).open_provider(entry, conf.get())
+    return providers[key]
+
+
+async def aclose_all() -> None:
+    """Closes the running loop's connections."""
+    providers = _open.pop(asyncio.get_running_loop(), {})
+    await asyncio.gather(*(provider.aclose() for provider in providers.values()))
+
+
+def preload() -> None:
+    """Loads the modules of all usable models. A worker calls it before it serves: an import stops all its streams."""
+    for name in {entry.provider for entry in catalogue() if not entry.unavailable}:
+        importlib.import_module(MODULES[name])
+
+
+def _entry(model: dict[str, Any]) -> ModelEntry:
+    alias = model.get("alias", "?")
+    try:
+        entry = ModelEntry(**model)
+    except TypeError as error:
+        # The words of Python's own message: which key is missing or not known.
+        raise ImproperlyConfigured(f"STREAMING['models'], {alias!r}: {error}.") from None
+    if entry.provider not in MODULES:
+        raise ImproperlyConfigured(
+            f"STREAMING['models'], {alias!r}: there is no provider {entry.provider!r}. Known: {', '.join(MODULES)}."
+        )
+    if entry.dialect not in DIALECTS:
+        raise ImproperlyConfigured(
+            f"STREAMING['models'], {alias!r}: there is no dialect {entry.dialect!r}. Known: {', '.join(DIALECTS)}."
+        )
+    return entry

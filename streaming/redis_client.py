@@ -1,0 +1,47 @@
+"""The only maker of Redis clients. One per event loop: a client belongs to the loop that opened its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from streaming import conf
+
+COMMAND_TIMEOUT_S: Final = 2.0
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+
+
+def make(*, connections: int, timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:
+    """A client of one's own. It never retries by itself: redis-py would repeat a command that may have run (ours are
+    safe to repeat, but how long to wait is our decision). A blocking pool waits where the default one raises."""
+    pool = BlockingConnectionPool.from_url(
+        conf.get().redis_url,
+        max_connections=connections,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
+
+
+def get() -> Redis:
+    """The shared client of the running loop. Raises redis.RedisError within 2 s when Redis is away."""
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None:
+        client = _clients[loop] = make(connections=16)
+    return client
+
+
+async def aclose() -> None:
+    """Close the running loop's shared client, if there is one."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()

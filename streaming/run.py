@@ -1,0 +1,384 @@
+"""One claimed attempt from the provider to the end of its row (FEATURES B7-B10).
+
+The provider is read in a task of its own, so that a stop, a watchdog or a drain can cut the reading (which closes the
+connection to the vendor) and still end the generation properly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from typing import Final
+
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from redis import RedisError
+
+from streaming import conf, database, fanout, fenced, lifecycle, providers, services
+from streaming.cancellation import cancel
+from streaming.continuation import VendorRun, continue_prompt
+from streaming.endings import HANDED_BACK, Overdue, QueueAway, TextFull, WorkerLost, verdict
+from streaming.errors import (
+    Fenced,
+    ProviderError,
+    ProviderIncomplete,
+    RunGone,
+    StopRequested,
+    StreamingError,
+    Vetoed,
+)
+from streaming.events import Delta, Position, Queued, UsageReported, decode, encode
+from streaming.filters import Chain, CleanText, Filter
+from streaming.kept_run import KeptRun
+from streaming.lifecycle import Claim, Outcome
+from streaming.providers.base import Finish, Handle, Part, Text, Usage
+from streaming.publisher import Publisher
+from streaming.retry import Retry, RetryPolicy
+from streaming.states import Status
+from streaming.tokens import estimate_tokens
+
+log = logging.getLogger(__name__)
+
+LOG_WAIT_S: Final = 30.0
+"""How long an end waits for the log to confirm the last text; then the row alone tells it."""
+BEGIN_WAIT_S: Final = 10.0
+"""How long a log may fail to begin; then the generation waits in its row until Redis is back."""
+BEGIN_PAUSE_S: Final = 0.5
+CLOSE_WAIT_S: Final = 5.0
+"""How long a provider may take to let go of its connection after a cut."""
+_AWAY: Final = (RedisError, OSError, TimeoutError)
+
+
+class Run:
+    """One claimed attempt. `cut(error)` ends the reading from outside; the first reason wins."""
+
+    def __init__(self, claim: Claim, publisher: Publisher) -> None:
+        self.claim = claim
+        self.started_at = self.last_part_at = asyncio.get_running_loop().time()
+        self._cut: StreamingError | None = None
+        self._own_filters = self._load_filters()
+        self._prompt = claim.prompt
+        self._kept = KeptRun(claim)
+        self.writer = publisher.open(claim, Chain([CleanText(), *self._own_filters]))
+        if claim.text:
+            self._go_on_from(claim.text)
+        self.writer.on_refused = self.cut
+        self.writer.on_first_text = self._on_first_text
+        self._publisher = publisher
+        self._usage: Usage | None = None
+        self._finish: Finish | None = None
+        self._was_cut = asyncio.get_running_loop().create_future()
+        self._begun = False
+        self._reader: asyncio.Task[None] | None = None
+        self._moves: list[asyncio.Task[bool]] = []
+        self._keeping: list[asyncio.Task[None]] = []
+
+    def _load_filters(self) -> list[Filter]:
+        try:
+            return [import_string(path)(**arguments) for path, arguments in conf.get().filters]
+        except Exception as failure:  # then nothing is shown at all, rather than unfiltered
+            self._cut = self._defect(failure)
+            return []
+
+    def cut(self, error: StreamingError) -> None:
+        if self._cut is None or isinstance(error, Fenced):
+            self._cut = error
+            if not self._was_cut.done():
+                self._was_cut.set_result(None)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the provider is still being read; after that only log and row decide."""
+        return self._reader is not None and not self._reader.done()
+
+    async def execute(self) -> float | None:
+        """Run to the end of the attempt. Returns seconds to wait if the generation went back to QUEUED for a retry."""
+        if self.claim.stop_requested:
+            self._cut = StopRequested()
+        elif self.claim.expired:
+            self._cut = Overdue()
+        # What is seen of earlier attempts only the open log tells; a first attempt asks the provider meanwhile.
+        is_first = self.claim.attempt == 1
+        try:
+            if is_first:
+                self._ask()
+            await self._begin()
+            if not is_first:
+                self._resume()
+                self._ask()
+            error = await self._read_to_end()
+            return await self._end(await self._settle_text(error))
+        except Exception as failure:  # whatever it was, people must not wait for it
+            return await self._end(self._defect(failure))
+        finally:
+            await self._stop_reading()
+            self._publisher.close(self.writer)
+
+    def _ask(self) -> None:
+        if self._cut is None:
+            self.last_part_at = asyncio.get_running_loop().time()
+            self._reader = asyncio.create_task(self._read())
+
+    def _go_on_from(self, text: str) -> None:
+        """Earlier attempts left this text visible."""
+        self.writer.resume(text, Chain(self._kept.filters(text, self._own_filters)))
+        if text:
+            self._prompt = continue_prompt(self.claim.prompt, text)
+
+    def _resume(self) -> None:
+        claim, text = self.claim, self.writer.text
+        if text:
+            self._move_on(text)
+        if claim.crashes > conf.get().crashes_max or (claim.crashes and text and not self._continues):
+            self.cut(WorkerLost())
+
+    def _move_on(self, text: str) -> None:
+        """A run that is read again is counted once, by the vendor; another one's use is our guess."""
+        spent = None if self._kept else Usage(estimate_tokens(*self.claim.prompt.texts), estimate_tokens(text))
+        self._move(partial(lifecycle.resume, self.claim.generation_id, self.claim.attempt, spent))
+
+    @property
+    def _continues(self) -> bool:
+        """Whether a break after text is followed by another attempt that goes on from it."""
+        try:
+            own = providers.find(self.claim.model).after_loss
+        except StreamingError:
+            return False
+        return (own or conf.get().after_loss) == "continue"
+
+    async def _begin(self) -> None:
+        """Open the log; a first attempt has asked the provider meanwhile."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + BEGIN_WAIT_S
+        take_over = self._take_over if self.claim.attempt > 1 else None
+        while self._cut is None or self._reader is None:
+            try:
+                await self._publisher.begin(self.writer, self.claim.position, take_over)
+                self._begun = True
+                return
+            except Fenced as error:
+                fenced.count("begin")
+                self.cut(error)
+                return
+            except _AWAY as error:
+                log.warning("no log for %s yet (%s)", self.claim.generation_id, type(error).__name__)
+                if now() > deadline:
+                    self.cut(QueueAway())
+                    return
+                await asyncio.wait({self._was_cut}, timeout=BEGIN_PAUSE_S)
+
+    async def _take_over(self) -> None:
+        """What the log holds beyond the row. `begin` fenced its writers off, so it cannot grow any more."""
+        claim = self.claim
+        left = await self._publisher.replay_log.read_after(claim.generation_id, claim.position)
+        earlier = [decode(entry.frame) for entry in left.entries if entry.position.attempt < claim.attempt]
+        beyond = "".join(event.text for event in earlier if isinstance(event, Delta))
+        if beyond:
+            self._go_on_from(claim.text + beyond)
+
+    async def _read(self) -> None:
+        entry = providers.find(self.claim.model)
+        provider = providers.get_provider(entry)
+        if self._kept:
+            try:
+                return await self._take(self._kept.read_again(provider, entry, self.writer.text))
+            except RunGone:
+                log.warning("the vendor's run of %s is gone: it is asked anew", self.claim.generation_id)
+                self._ask_anew()
+        return await self._take(provider.stream(entry, self._prompt))
+
+    def _ask_anew(self) -> None:
+        """Nothing of the old run has been shown yet by this attempt, but filters have seen it."""
+        text = self.writer.text
+        self._kept.forget()
+        self._own_filters = self._load_filters()
+        self._go_on_from(text)
+        if text:
+            self._move_on(text)
+
+    async def _take(self, answer: AsyncGenerator[Part, None]) -> None:
+        feed, now, writer = self.writer.feed, asyncio.get_running_loop().time, self.writer
+        async with contextlib.aclosing(answer) as parts:
+            async for part in parts:
+                self.last_part_at = now()
+                if type(part) is Text:
+                    feed(part.text)
+                    if writer.full:
+                        raise TextFull
+                elif type(part) is Usage:
+                    self._usage = part
+                elif type(part) is Finish:
+                    self._finish = part
+                elif type(part) is Handle and part.handle != self._kept.known.handle:
+                    self._keep(VendorRun(part.handle, len(writer.text) - len(writer.own_text)))
+
+    def _keep(self, run: VendorRun) -> None:
+        self._kept.known = run
+        self._keeping.append(asyncio.create_task(self._write_down(run, self._keeping[-1:])))
+
+    async def _write_down(self, run: VendorRun, earlier: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*earlier)
+        await database.persist(partial(lifecycle.keep_run, self.claim.generation_id, self.claim.attempt, run))
+
+    async def _read_to_end(self) -> StreamingError | None:
+        """Why the reading ended; None if the provider's own end was seen."""
+        if self._reader is None:
+            return self._cut
+        await asyncio.wait({self._reader, self._was_cut}, return_when=asyncio.FIRST_COMPLETED)
+        await self._stop_reading()
+        failed = self._reader.done() and not self._reader.cancelled()
+        error = self._reader.exception() if failed else None
+        if self._cut is not None:
+            return self._cut
+        if error is None:
+            return None if self._finish else ProviderIncomplete()
+        return error if isinstance(error, StreamingError) else self._defect(error)
+
+    async def _stop_reading(self) -> None:
+        """Cancelling the reader closes the connection to the vendor."""
+        if self._reader is not None and not await cancel(self._reader, within_s=CLOSE_WAIT_S):
+            log.error("the provider of %s does not let go of its connection", self.claim.generation_id)
+
+    def _defect(self, error: BaseException) -> ProviderError:
+        log.error("generation %s failed", self.claim.generation_id, exc_info=error)
+        return ProviderError("Something went wrong on this server.", code="internal", retryable=True)
+
+    async def _settle_text(self, error: StreamingError | None) -> StreamingError | None:
+        """Bring the last text into the log. Returns why the answer ended: a filter or the log may still have a say. A
+        stop or a veto shows nothing that was still kept back."""
+        writer = self.writer
+        if isinstance(error, Fenced) or writer.refused is not None:
+            return self._cut or error
+        if isinstance(error, StopRequested) or not self._begun:
+            writer.withdraw()
+        if not self._begun:
+            return error
+        try:
+            writer.end_of_text(flush_filters=not isinstance(error, StopRequested | TextFull | Vetoed))
+        except Vetoed as veto:
+            error = veto
+        except Exception as failure:  # a filter of the site's own
+            error = self._defect(failure)
+        if error is None and writer.full:
+            error = TextFull()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOG_WAIT_S):
+                await self._publisher.drained(writer)
+                if self._usage is not None:
+                    await self._publisher.append(writer, "o", self._usage_event)
+        return self._cut or error  # a stop may have come while the last text was on its way
+
+    def _usage_event(self, position: Position) -> UsageReported:
+        usage = self._usage or Usage(0, 0)
+        return UsageReported(
+            generation=self.claim.generation_id,
+            position=position,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+        )
+
+    async def _end(self, error: StreamingError | None) -> float | None:
+        if isinstance(error, Fenced) or isinstance(self.writer.refused, Fenced):
+            log.warning("attempt %s of %s lost its place", self.claim.attempt, self.claim.generation_id)
+            return None
+        self.writer.finishing = True
+        outcome = self._outcome(error)
+        if outcome.text and not self._moves:
+            self._on_first_text()
+        if moves := [*self._moves, *self._keeping]:
+            await asyncio.wait(moves)
+        if error is not None and self._may_retry(error, outcome) and (retry := self._retry(error)) is not None:
+            if await self._requeue(error, retry):
+                return None if isinstance(error, QueueAway) else retry.wait_s
+            outcome = self._outcome(StopRequested())  # only a stop keeps a running row from going back
+        await self._finish_row(outcome)
+        if self._kept and self._finish is None:
+            await self._kept.cancel()
+        return None
+
+    def _may_retry(self, error: StreamingError, outcome: Outcome) -> bool:
+        """Without text always; with text only where the next attempt finds it: the row has the part that is confirmed,
+        and with it the wish to look for more in the log."""
+        return not outcome.text or isinstance(error, QueueAway) or (self._continues and bool(self.writer.text))
+
+    def _outcome(self, error: StreamingError | None) -> Outcome:
+        writer, text, skipped = self.writer, self.writer.text, 1
+        if not writer.idle:
+            # The log never confirmed the rest. The frozen event may still turn up in it, so the end stands further on,
+            # where no viewer can take it for the next position: they read the row instead.
+            text, skipped = text + writer.take_unconfirmed(), 3
+        status, reason, told = verdict(error, text, self._finish.reason if self._finish else "")
+        position = Position(self.claim.attempt, writer.seq + skipped)
+        return Outcome(status, text, position, reason, told, *self._spent())
+
+    def _spent(self) -> tuple[Usage | None, str]:
+        """Tokens of this attempt and who counted them: the provider, or else we; None if nothing was asked."""
+        if self._usage is not None:
+            return self._usage, "provider"
+        if not self.writer.has_input:
+            return None, ""
+        text = self.writer.text[self._kept.known.after_chars :] if self._kept else self.writer.own_text
+        return Usage(estimate_tokens(*self._prompt.texts), estimate_tokens(text)), "counted"
+
+    def _retry(self, error: StreamingError) -> Retry | None:
+        if isinstance(error, HANDED_BACK):
+            return Retry(0.0, counts=False)
+        if not isinstance(error, ProviderError) or error.code == "internal":
+            return None
+        settings = conf.get()
+        policy = RetryPolicy(settings.provider_errors_max, settings.retry_base_s, settings.retry_max_s)
+        retry = policy.decide(error, self.claim.provider_errors, random.random)
+        waited_s = (timezone.now() - self.claim.requested_at).total_seconds()
+        if retry is None or waited_s + retry.wait_s > settings.queue_deadline_s:
+            return None
+        return retry
+
+    async def _requeue(self, error: StreamingError, retry: Retry) -> bool:
+        claim = self.claim
+        position = self.writer.position
+        text = self.writer.text
+        if self._begun and not self.writer.idle and not text:
+            # The log may hold a started and a usage event that it never confirmed. (With text the next attempt looks
+            # for itself what the log holds beyond it.)
+            position = Position(claim.attempt, self.writer.seq + 2)
+        # A run that goes on at the vendor's is not counted yet.
+        kept = Outcome(Status.QUEUED, text, position, error.code, error, *((None, "") if self._kept else self._spent()))
+        # This process comes back by itself; the pacer's wake-up is for the case that it dies first. After a drain, or
+        # when Redis is away (then there is no pacer either), the pacer alone wakes it: as soon as it can.
+        left = isinstance(error, HANDED_BACK)
+        wake_in_s = 0.0 if left else retry.wait_s + conf.get().wake_again_s
+        wait_s = round(retry.wait_s, 1)
+        reason = "continuing" if text else "retrying"
+        queued = Queued(generation=claim.generation_id, reason=reason, message=error.message, retry_in_s=wait_s)
+        requeue = partial(lifecycle.requeue, claim.generation_id, claim.attempt, kept, queued)
+        if not await database.persist(partial(requeue, wake_in_s=wake_in_s, counts=retry.counts)):
+            return False
+        await fanout.broadcast(self.writer.group, encode(queued))
+        return True
+
+    async def _finish_row(self, outcome: Outcome) -> None:
+        """The row first, then the event: a death in between hangs nobody, for readers make the event from the row."""
+        end = await database.persist(lambda: lifecycle.finish(self.claim.generation_id, self.claim.attempt, outcome))
+        if end is None:
+            fenced.count("finish")
+            log.warning("the end of %s was refused: it belongs to somebody else", self.claim.generation_id)
+            return
+        event = end.event
+        writer = self.writer
+        if writer.refused is None and writer.idle and event.position == (writer.attempt, writer.seq + 1):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOG_WAIT_S):
+                    await self._publisher.append(writer, "x", lambda position: event)
+        await services.after_end(end)
+
+    def _on_first_text(self) -> None:
+        self._move(partial(lifecycle.first_text, self.claim.generation_id, self.claim.attempt, timezone.now()))
+
+    def _move(self, move: Callable[[], bool]) -> None:
+        """Beside the stream, which does not wait for the database; its end does."""
+        self._moves.append(asyncio.create_task(database.persist(move)))

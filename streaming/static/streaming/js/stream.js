@@ -1,0 +1,135 @@
+import { ENDINGS, START, comesRightAfter, comparePositions, isLive, parsePosition } from "streaming/protocol.js";
+
+/** What applying a frame did. `hole`: something is missing before it; the stream must be subscribed again. */
+const NOTHING = Object.freeze({ kind: "nothing" });
+const HOLE = Object.freeze({ kind: "hole" });
+const STATUS = Object.freeze({ kind: "status" });
+const ENDED = Object.freeze({ kind: "ended" });
+
+/**
+ * One generation as this page knows it: a pure fold over its frames. Each durable event is applied exactly once and
+ * in order, whatever the network repeats, loses or delays.
+ */
+export class Stream {
+  text = "";
+  position = START;
+  epoch = null;
+  /** The terminal event's fields once it ended: `{status, reason, code, message, retryable, ...}`. */
+  end = null;
+  /** Why it does not run yet: `{reason, message, retryInS}`. */
+  waiting = null;
+  /** False if the server could not prove that what it sent follows what was shown. */
+  recovered = true;
+  #parts = [];
+  /** A later attempt has begun: what it writes next goes on with text that another one wrote. */
+  #goesOn = false;
+
+  constructor(generation, { status = "queued", model = "" } = {}) {
+    this.generation = generation;
+    this.status = status;
+    this.model = model;
+  }
+
+  /** What a subscription asks for: everything after what is known, or everything. */
+  get known() {
+    if (this.epoch === null) return {};
+    return { after: `${this.position.attempt}-${this.position.seq}`, epoch: this.epoch };
+  }
+
+  /** The answer to a subscription. */
+  subscribed({ epoch, status }) {
+    if (epoch) this.epoch = epoch;
+    if (this.end === null && isLive(status)) this.status = status;
+    return STATUS;
+  }
+
+  /** Forgets the place, not the text: the next subscription gets a snapshot, which replaces what is shown. */
+  startOver() {
+    this.position = START;
+    this.epoch = null;
+    this.end = null;
+    this.#parts = [];
+  }
+
+  /** The row's final state, learned on another way than the stream. */
+  settle({ text, ...end }) {
+    if (this.end !== null) return NOTHING;
+    const effect = this.#show(text);
+    this.#finish(end);
+    return { ...effect, kind: effect.kind === "nothing" ? "ended" : effect.kind };
+  }
+
+  apply(frame) {
+    if (this.end !== null) return NOTHING;
+    if (frame.type === "stream.queued") return this.#queued(frame);
+    if (frame.type === "stream.snapshot") return this.#snapshot(frame);
+    return this.#durable(frame);
+  }
+
+  #queued({ reason, message = "", retry_in_s: retryInS = null }) {
+    this.status = "queued";
+    this.waiting = { reason, message, retryInS };
+    return STATUS;
+  }
+
+  #snapshot(frame) {
+    if (frame.part === 0) this.#parts = [];
+    if (frame.part !== this.#parts.length) return HOLE;
+    this.#parts.push(frame.text);
+    if (!frame.last) return NOTHING;
+    const text = this.#parts.join("");
+    this.#parts = [];
+    Object.assign(this, { position: parsePosition(frame.position), epoch: frame.epoch, model: frame.model });
+    this.recovered = frame.recovered;
+    if (isLive(frame.status)) this.status = frame.status;
+    return this.#show(text, STATUS);
+  }
+
+  #durable(frame) {
+    const position = parsePosition(frame.position);
+    const order = comparePositions(position, this.position);
+    // A snapshot of a finished row has the terminal event's position; the event itself still says how it ended.
+    const isEndOfSnapshot = order === 0 && frame.type in ENDINGS;
+    if (order <= 0 && !isEndOfSnapshot) return NOTHING;
+    if (order > 0 && !comesRightAfter(frame, position, this.position)) return HOLE;
+    this.position = position;
+    return this.#event(frame);
+  }
+
+  #event(frame) {
+    if (frame.type === "stream.delta") {
+      Object.assign(this, { status: "streaming", waiting: null });
+      return this.#show(this.text + frame.text);
+    }
+    if (frame.type === "stream.started") {
+      this.#goesOn = this.text !== "" && frame.attempt > 1;
+      Object.assign(this, { status: this.text === "" ? "admitted" : "streaming", model: frame.model });
+      if (!this.#goesOn) this.waiting = null; // else until it goes on in fact
+      return STATUS;
+    }
+    if (frame.type in ENDINGS) {
+      const { type, generation, position, ...fields } = frame;
+      this.#finish({ status: ENDINGS[type], ...fields });
+      return ENDED;
+    }
+    return NOTHING; // usage, or an event of a later server that this page need not know
+  }
+
+  #finish(end) {
+    this.end = Object.freeze(end);
+    this.status = end.status;
+    this.waiting = null;
+  }
+
+  /** More of the same text is appended (`seam`: by the next attempt); anything else replaces what is shown. */
+  #show(text, otherwise = NOTHING) {
+    const before = this.text;
+    if (text === before) return otherwise;
+    const effect = text.startsWith(before)
+      ? { kind: "append", text: text.slice(before.length), ...(this.#goesOn && { seam: true }) }
+      : { kind: "replace", text };
+    this.text = text;
+    this.#goesOn = false;
+    return effect;
+  }
+}

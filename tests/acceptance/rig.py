@@ -1,0 +1,222 @@
+"""A running demo for tests: real web, worker and Valkey processes under `manage.py demo`, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.chat_client import ChatClient
+from tests.acceptance.session import Session
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+READY_S = 60.0
+
+
+def until(holds: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+    """Polls for something that only another process can bring about; returns the first true answer."""
+    deadline, pause = time.monotonic() + timeout_s, threading.Event()
+    while not (answer := holds()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout_s:g} s"
+        pause.wait(0.02)
+    return answer
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is more than a name waiting for its parent."""
+    try:
+        state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return False
+    return bool(state) and not state.startswith("Z")
+
+
+def _notice_hangups() -> None:
+    """As from a terminal, even if the tests themselves were started to outlive theirs (nohup)."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+class Demo:
+    """`with Demo(web=2, env={"DEMO_TOKENS_PER_SECOND": "200"}) as demo:` is ready when the block begins.
+
+    Nothing of the tests' own environment passes to it but `env`, the path and the home folder.
+    """
+
+    def __init__(
+        self, *, workers: int = 1, web: int = 1, data: Path | None = None, env: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (), port: int = 0,
+    ) -> None:  # fmt: skip
+        self.own_folder = None if data else Path(tempfile.mkdtemp(prefix="demo-"))
+        self.data = data or (self.own_folder or Path()) / "data"
+        flags = {"--port": port, "--data": self.data, "--workers": workers, "--web": web}
+        self.words = [*(str(word) for flag in flags.items() for word in flag), *arguments]
+        self.env = dict(env or {})
+        self.lines: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+        self.reader = threading.Thread()
+        #: From the start until it was ready.
+        self.seconds = 0.0
+
+    # Life
+
+    def start(self) -> Demo:
+        """Also again, after an end of any kind."""
+        if self.process is not None:
+            self.process.wait(READY_S)
+            self.reader.join(READY_S)
+        self.lines.clear()
+        self.started = time.monotonic()
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        self.process = subprocess.Popen(
+            [sys.executable, str(BASE_DIR / "manage.py"), "demo", *self.words],
+            env={**kept, **self.env}, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_notice_hangups,
+        )  # fmt: skip
+        self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self.reader.start()
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            self.lines.extend(line.rstrip("\n") for line in iter(process.stdout.readline, ""))
+
+    def wait_ready(self, timeout_s: float = READY_S) -> Demo:
+        until(lambda: self.said("ready: ") or self.exit_code is not None, "ready", timeout_s)
+        assert self.exit_code is None, "\n".join(self.lines)
+        self.seconds = time.monotonic() - self.started
+        return self
+
+    def stop(self, timeout_s: float = 30.0) -> int:
+        """Asks it to end, and returns its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(timeout_s)
+        self.reader.join(timeout_s)
+        return code
+
+    def __enter__(self) -> Demo:
+        try:
+            return self.start().wait_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.stop()
+        finally:
+            if self.process is not None and self.process.poll() is None:
+                self.process.kill()
+            if self.own_folder is not None:
+                shutil.rmtree(self.own_folder, ignore_errors=True)
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.process.poll() if self.process is not None else None
+
+    def said(self, start: str) -> bool:
+        return any(line.startswith(start) for line in list(self.lines))
+
+    # Processes
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads((self.data / "processes.json").read_text())
+        return state
+
+    def pid(self, name: str) -> int:
+        """The process called `valkey`, `web 1`, `worker 2`, …; `supervisor` and `guard` too."""
+        state = self.state
+        pid: int | None = state["processes"][name]["pid"] if name in state["processes"] else state[name]
+        assert pid is not None, f"{name} is not running"
+        return pid
+
+    def pids(self) -> dict[str, int]:
+        state = self.state
+        running = {name: child["pid"] for name, child in state["processes"].items() if child["pid"]}
+        return {**running, "supervisor": state["supervisor"], "guard": state["guard"]}
+
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """SIGKILL: a crash; SIGSTOP and SIGCONT: a pause; SIGTERM: a shutdown, after which it is started again."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def kill(self, name: str) -> int:
+        return self.signal(name, signal.SIGKILL)
+
+    def wait_restarted(self, name: str, killed: int, timeout_s: float = 20.0) -> int:
+        """Waits until `name` runs and can serve again; returns its new process id."""
+        ready_file = self.data / "run" / f"{name.replace(' ', '-')}.ready"
+
+        def restarted() -> bool:
+            pid = self.state["processes"][name]["pid"]
+            return pid not in (None, killed) and (name == "valkey" or ready_file.exists())
+
+        until(restarted, f"the restart of {name}", timeout_s)
+        return self.pid(name)
+
+    # The site
+
+    @property
+    def url(self) -> str:
+        """With a slash at the end."""
+        return str(self.state["url"])
+
+    @property
+    def origin(self) -> str:
+        return self.url.rstrip("/")
+
+    @property
+    def socket_url(self) -> str:
+        return self.origin.replace("http", "ws", 1) + "/ws/v1/"
+
+    @property
+    def redis_url(self) -> str:
+        return f"unix://{self.data / 'valkey' / 'valkey.sock'}"
+
+    def passwords(self) -> dict[str, str]:
+        passwords: dict[str, str] = json.loads((self.data / "passwords.json").read_text())
+        return passwords
+
+    def session(self, name: str) -> Session:
+        """`name`, logged in through the form."""
+        return Session(self.origin).login(name, self.passwords()[name])
+
+    def login(self, name: str) -> str:
+        """The `Cookie` header of a new session."""
+        return self.session(name).cookie
+
+    def client(self, name: str = "ann", **options: Any) -> ChatClient:
+        """A client that is logged in as `name`; `async with` connects it."""
+        return ChatClient(self.socket_url, cookie=self.login(name), origin=self.origin, **options)
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """Reads the demo's database from outside."""
+        connection = sqlite3.connect(f"file:{self.data / 'chatsite.sqlite3'}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return connection.execute(query, values).fetchall()
+        finally:
+            connection.close()
+
+    def shared_conversation(self) -> str:
+        """The id of the conversation that ann and bob share from the first run on."""
+        found = self.rows("SELECT id FROM chat_conversation ORDER BY created_at LIMIT 1")[0]["id"]
+        return f"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:]}"
+
+    def row_text(self, generation: str) -> str:
+        rows = self.rows("SELECT text FROM streaming_generation WHERE id = ?", generation.replace("-", ""))
+        return str(rows[0]["text"])

@@ -1,0 +1,58 @@
+"""The provider simulator as a process of its own, for tests with real workers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from typing import Any
+
+from tests.acceptance.rig import BASE_DIR, until
+
+
+class SimulatorProcess:
+    """`with SimulatorProcess() as simulator:` answers; `env()` makes a demo offer models that are its scripts."""
+
+    def __enter__(self) -> SimulatorProcess:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.simulator", "--port", "0"], cwd=BASE_DIR, text=True, stdout=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready: "), line
+        self.url = line.removeprefix("ready: ").strip().rstrip("/")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def env(self, *, openai: list[str], anthropic: list[str] | None = None) -> dict[str, str]:
+        """Model names hold commas, which separate list items in the environment: a `+` stands for each."""
+        return {
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "OPENAI_API_KEY": "for-tests",
+            "OPENAI_MODELS": ",".join(openai),
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_API_KEY": "for-tests",
+            "ANTHROPIC_MODELS": ",".join(anthropic or []),
+        }
+
+    def exchanges(self, model: str) -> list[dict[str, Any]]:
+        """What was asked of one model and what came of it, oldest first."""
+        with urllib.request.urlopen(f"{self.url}/log", timeout=10) as response:
+            log: list[dict[str, Any]] = json.load(response)
+        return [exchange for exchange in log if exchange["model"] == model]
+
+    def wait_closed(self, model: str, timeout_s: float = 10.0) -> dict[str, Any]:
+        """The newest exchange of the model, once its client has left."""
+
+        def closed() -> dict[str, Any] | None:
+            newest = self.exchanges(model)[-1:]
+            return newest[0] if newest and newest[0]["client_closed_at"] else None
+
+        exchange: dict[str, Any] = until(closed, "the end of the provider connection", timeout_s)
+        return exchange

@@ -1,0 +1,161 @@
+"""Processes that are asked to end lose nothing: sockets are told when to come back, answers go to another worker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.chat_client import ChatClient
+from tests.acceptance.rig import Demo, is_alive, until
+from tests.acceptance.simulator_process import SimulatorProcess
+from tests.simulator import corpus
+from tests.simulator.script import parse
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+
+CLIENTS = 20
+STORY = "sim-tokens=200+rate=25+seed=11"
+SHORT = "sim-tokens=10+seed=12"
+ANSWERS = 6
+#: Asked to go on, they go on where they stopped.
+LONG = [f"sim-tokens=240+rate=20+repeat=0+seed={20 + number}" for number in range(ANSWERS)]
+DRAIN_S = 2.0
+GOES_ON_WITHIN_S = 15.0
+EXITS_WITHIN_S = 35.0
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
+    env = simulator.env(openai=[STORY, SHORT, *LONG]) | {"DRAIN_SECONDS": str(DRAIN_S)}
+    with Demo(web=2, workers=2, env=env) as running:
+        yield running
+
+
+def text_of(model: str) -> str:
+    script = parse(model)
+    return "".join(corpus.tokens(script.tokens, script.seed, False))
+
+
+def hints(client: ChatClient) -> list[int]:
+    return [frame["after_ms"] for frame in client.frames if frame["type"] == "reconnect"]
+
+
+async def through_a_restart(client: ChatClient, generation: str) -> str:
+    """Read to the end; if the server restarts meanwhile, come back when it said. Returns what happened."""
+    view = client.view(generation)
+    await client.until(lambda: view.end is not None or client.close_code is not None, "the end", 90)
+    if view.end is not None:
+        return "stayed"
+    assert client.close_code == 1012
+    (after_ms,) = hints(client)
+    await asyncio.sleep(after_ms / 1000)
+    await client.connect()
+    await client.subscribe(generation)
+    await client.ended(generation, 90)
+    return "came back"
+
+
+async def test_a_web_process_that_ends_tells_its_sockets_when_to_come_back(demo: Demo) -> None:
+    clients = [demo.client(name) for name in ("ann", "bob") * (CLIENTS // 2)]
+    for client in clients:
+        await client.connect()
+    generation = await clients[0].ask(demo.shared_conversation(), "tell", model=STORY)
+    for client in clients:
+        await client.subscribe(generation)
+    first = clients[0].view(generation)
+    await clients[0].until(lambda: first.counts.get("stream.delta", 0) > 20, "some text")
+    ended = demo.signal("web 1", signal.SIGTERM)
+    happened = Counter(await asyncio.gather(*(through_a_restart(client, generation) for client in clients)))
+    until(lambda: not is_alive(ended), "the end of the process", 10)
+    for client in clients:
+        await client.close()
+    demo.wait_restarted("web 1", ended)
+    assert happened["came back"], "no socket was on the process that ended: the test proves nothing"
+    told = [hint for client in clients for hint in hints(client)]
+    assert len(told) == happened["came back"]
+    assert all(0 <= after_ms <= 10_000 for after_ms in told)
+    assert first.text == text_of(STORY) == demo.row_text(generation)
+    assert all(client.view(generation).text == first.text for client in clients)
+    assert not any(client.view(generation).unrecovered for client in clients)
+
+
+async def test_what_is_asked_while_the_web_process_ends_is_answered_once(demo: Demo) -> None:
+    """The answer to the command may be lost with the socket; the same command again is harmless."""
+    async with demo.client("ann") as ann, demo.client("bob") as bob:
+        conversation, number = demo.shared_conversation(), "asked-in-the-end"
+        await bob.follow(conversation)
+        ended = [demo.signal(name, signal.SIGTERM) for name in ("web 1", "web 2")]
+        await ann.until(lambda: bool(hints(ann)), "the hint")
+        asking = asyncio.create_task(ann.ask(conversation, "still there?", model=SHORT, client_message_id=number))
+        await ann.closed(10)
+        await asyncio.wait({asking})
+        for name, pid in zip(("web 1", "web 2"), ended, strict=True):
+            demo.wait_restarted(name, pid)
+        await ann.connect()
+        generation = await ann.ask(conversation, "still there?", model=SHORT, client_message_id=number)
+        await ann.subscribe(generation)
+        await ann.ended(generation)
+        assert asking.exception() is not None or asking.result() == generation
+    assert demo.row_text(generation) == text_of(SHORT)
+    assert len(demo.rows("SELECT 1 FROM chat_message WHERE client_message_id = ?", number)) == 1
+
+
+async def test_a_worker_that_ends_hands_its_answers_over(demo: Demo) -> None:
+    async with demo.client("ann") as ann:
+        generations = await six_running_answers(demo, ann)
+        holders = {generation: holder(demo, generation) for generation in generations}
+        name, moving = Counter(holders.values()).most_common(1)[0]
+        at, ended = time.monotonic(), demo.signal(name, signal.SIGTERM)
+        moved = [generation for generation in generations if holders[generation] == name]
+        for generation in moved:
+            started = ann.view(generation).counts
+            await ann.until(lambda started=started: started.get("stream.started", 0) == 2, "the next attempt", 30)
+        went_on_after_s = time.monotonic() - at
+        until(lambda: not is_alive(ended), "the end of the worker", EXITS_WITHIN_S)
+        assert time.monotonic() - at <= EXITS_WITHIN_S
+        views = [await ann.ended(generation, 90) for generation in generations]
+        demo.wait_restarted(name, ended)
+    assert moving >= 1
+    assert went_on_after_s <= DRAIN_S + GOES_ON_WITHIN_S
+    assert [view.status for view in views] == ["completed"] * ANSWERS
+    assert [view.text for view in views] == [text_of(model) for model in LONG]
+    assert [demo.row_text(generation) for generation in generations] == [view.text for view in views]
+    for generation in generations:
+        expected = ["retried", "completed"] if generation in moved else ["completed"]
+        assert outcomes(demo, generation) == expected
+
+
+async def six_running_answers(demo: Demo, client: ChatClient) -> list[str]:
+    """Each in a conversation of its own, since one conversation answers one question at a time."""
+    session = demo.session("ann")
+    generations = []
+    for model in LONG:
+        generation = await client.ask(session.new_conversation(), "tell", model=model)
+        await client.subscribe(generation)
+        generations.append(generation)
+    for generation in generations:
+        counts = client.view(generation).counts
+        await client.until(lambda counts=counts: counts.get("stream.delta", 0) > 20, "some text")
+    return generations
+
+
+def holder(demo: Demo, generation: str) -> str:
+    """The name of the worker that runs it."""
+    worker = demo.rows("SELECT worker FROM streaming_generation WHERE id = ?", generation.replace("-", ""))[0]["worker"]
+    return next(name for name, pid in demo.pids().items() if pid == int(worker.split(":")[1]))
+
+
+def outcomes(demo: Demo, generation: str) -> list[str]:
+    query = "SELECT outcome FROM streaming_attempt WHERE generation_id = ? ORDER BY number"
+    return [row["outcome"] for row in demo.rows(query, generation.replace("-", ""))]

@@ -1,0 +1,124 @@
+"""Killing a worker does not cost the answer: another one goes on from what people have seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.rig import Demo, until
+from tests.acceptance.simulator_process import SimulatorProcess
+from tests.simulator import corpus
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+GOES_ON_WITHIN_S = 15.0
+
+
+#: Asked to go on, it repeats 50 characters first.
+FORGETFUL = {"chat": "sim-tokens=200+rate=20+repeat=50+seed=1", "messages": "sim-tokens=200+rate=20+repeat=50+seed=2"}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
+    models = simulator.env(openai=[FORGETFUL["chat"]], anthropic=[FORGETFUL["messages"]])
+    with Demo(workers=2, env=models | {"DEMO_TOKENS_PER_SECOND": "20"}) as running:
+        yield running
+
+
+def busy_worker(demo: Demo, generation: str) -> str:
+    """The name of the process that holds the generation."""
+    worker = demo.rows("SELECT worker FROM streaming_generation WHERE id = ?", generation.replace("-", ""))[0]["worker"]
+    pid = int(worker.split(":")[1])
+    return next(name for name, known in demo.pids().items() if known == pid)
+
+
+async def test_the_answer_goes_on_as_one_message_equal_to_an_undisturbed_one(demo: Demo) -> None:
+    question = "please tell me a story"
+    async with demo.client("ann") as ann, demo.client("bob") as bob:
+        conversation = demo.shared_conversation()
+        ann.keep_history = True
+        generation = await bob.ask(conversation, question, model="demo")
+        for client in (ann, bob):
+            await client.subscribe(generation)
+        view = ann.view(generation)
+        await ann.until(lambda: view.counts.get("stream.delta", 0) > 40, "some text")
+        name = busy_worker(demo, generation)
+        killed, at, shown = demo.kill(name), time.monotonic(), view.text
+        await ann.until(lambda: view.counts.get("stream.started", 0) == 2, "the next attempt", 30)
+        assert time.monotonic() - at <= GOES_ON_WITHIN_S
+        views = [await client.ended(generation, 120) for client in (ann, bob)]
+        demo.wait_restarted(name, killed)
+        answer = await bob.command("generation.retry", generation=generation)  # the same question, asked again
+        await bob.subscribe(answer["generation"])
+        undisturbed = await bob.ended(answer["generation"], 120)
+    assert views[0].text.startswith(shown)
+    assert views[0].status == "completed"
+    assert views[0].text == views[1].text == demo.row_text(generation)
+    assert views[0].text == undisturbed.text
+    assert all(views[0].text.startswith(text) for text in view.history)
+    attempts = demo.rows(
+        "SELECT number, outcome, usage_source FROM streaming_attempt WHERE generation_id = ? ORDER BY number",
+        generation.replace("-", ""),
+    )
+    assert [tuple(row) for row in attempts] == [(1, "lost", "counted"), (2, "completed", "provider")]
+
+
+@pytest.mark.parametrize("dialect", ["chat", "messages"])
+async def test_nothing_is_shown_twice_when_the_model_repeats_itself_at_the_seam(
+    demo: Demo, simulator: SimulatorProcess, dialect: str
+) -> None:
+    model = FORGETFUL[dialect]
+    async with demo.client("ann") as ann:
+        generation = await ann.ask(demo.shared_conversation(), "go", model=model)
+        await ann.subscribe(generation)
+        view = ann.view(generation)
+        await ann.until(lambda: view.counts.get("stream.delta", 0) > 60, "some text")
+        name = busy_worker(demo, generation)
+        killed = demo.kill(name)
+        ended = await ann.ended(generation, 60)
+        demo.wait_restarted(name, killed)
+    first, second = simulator.exchanges(model)
+    assert second["text"][:50] in first["text"], "it repeated nothing: the test proves nothing"
+    assert ended.text == demo.row_text(generation) == "".join(corpus.tokens(200, int(model[-1]), False))
+
+
+async def test_a_worker_killed_before_the_first_text_is_replaced_silently(demo: Demo) -> None:
+    async with demo.client("ann") as ann:
+        generation = await ann.ask(demo.shared_conversation(), "slow please", model="demo")
+        await ann.subscribe(generation)
+        view = ann.view(generation)
+        await ann.until(lambda: view.counts.get("stream.started", 0) == 1, "the start")
+        name = busy_worker(demo, generation)
+        killed, at = demo.kill(name), time.monotonic()
+        await ann.until(lambda: view.counts.get("stream.started", 0) == 2, "the next attempt", 30)
+        assert time.monotonic() - at <= GOES_ON_WITHIN_S
+        await ann.until(lambda: bool(view.text), "text")
+        await ann.command("generation.stop", generation=generation)
+        await ann.ended(generation)
+        demo.wait_restarted(name, killed)
+
+
+async def test_a_stop_while_nobody_answers_keeps_all_that_was_shown(demo: Demo) -> None:
+    async with demo.client("ann") as ann:
+        generation = await ann.ask(demo.shared_conversation(), "please tell me a story", model="demo")
+        await ann.subscribe(generation)
+        view = ann.view(generation)
+        await ann.until(lambda: view.counts.get("stream.delta", 0) > 30, "some text")
+        name = busy_worker(demo, generation)
+        killed = demo.kill(name)
+        shown = view.text
+        await ann.command("generation.stop", generation=generation)
+        ended = await ann.ended(generation, 30)
+        demo.wait_restarted(name, killed)
+    assert ended.status == "stopped"
+    assert ended.text.startswith(shown)
+    assert ended.text == demo.row_text(generation)
+    until(lambda: not demo.rows("SELECT 1 FROM streaming_attempt WHERE outcome = ''"), "the end of all attempts")

@@ -1,0 +1,58 @@
+"""What the machine is, and how much processor time processes used, read from /proc."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class NotMeasured(Exception):
+    """The benchmark could not measure, or what came out was wrong. Its text is all that people see."""
+
+
+def describe() -> str:
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} × {_processor()}, {_memory_gb():.0f} GB, {platform.system()} {platform.release().split('-')[0]}, "
+        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the start"
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds of a process so far, those of its ended children included. Raises NotMeasured."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        raise NotMeasured(f"process {pid} is gone") from None
+    # The second field, the name, may hold spaces and brackets; user, system and the children's times are 14 to 17.
+    values = stat.rpartition(")")[2].split()[11:15]
+    return sum(map(int, values)) / TICKS_PER_S
+
+
+class CpuClock:
+    """Processor seconds of named processes since it was made."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._pids = pids
+        self._started = self._read()
+
+    def _read(self) -> dict[str, float]:
+        return {name: cpu_s(pid) for name, pid in self._pids.items()}
+
+    def read(self) -> dict[str, float]:
+        now = self._read()
+        return {name: now[name] - started for name, started in self._started.items()}

@@ -1,0 +1,150 @@
+"""Somebody with a browser: what they do, in their words, and what their browser had to complain about."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.acceptance.rig import Demo
+
+WAIT_MS = 30_000
+ANSWER = '.message[data-role="assistant"]'
+
+_WATCH_POLICY = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+
+
+class Person:
+    """One browser context; `page` is its first tab."""
+
+    def __init__(self, context: Any, demo: Demo, cookie: str = "") -> None:
+        self.context = context
+        self.demo = demo
+        self.complaints: list[str] = []
+        #: Expected ones, as regular expressions: a test that cuts the line expects to read of it.
+        self.expected: list[str] = []
+        context.set_default_timeout(WAIT_MS)
+        context.add_init_script(_WATCH_POLICY)
+        if cookie:
+            self.use_cookie(cookie)
+        self.page = self.new_tab()
+
+    # Going places
+
+    def use_cookie(self, cookie: str) -> None:
+        pairs = (pair.split("=", 1) for pair in cookie.split("; "))
+        self.context.add_cookies([{"name": name, "value": value, "url": self.demo.url} for name, value in pairs])
+
+    def new_tab(self) -> Any:
+        page = self.context.new_page()
+        page.on("console", lambda message: message.type in ("error", "warning") and self._complain(message.text))
+        page.on("pageerror", lambda error: self._complain(f"uncaught: {error}"))
+        page.on("request", lambda request: self._check_host(request.url))
+        page.on("websocket", lambda socket: self._check_host(socket.url))
+        return page
+
+    def go(self, path: str = "") -> Person:
+        self.page.goto(self.demo.url + path)
+        return self
+
+    def start_conversation(self) -> str:
+        """Makes a conversation and waits until it is live; returns its address."""
+        self.go().page.click(".welcome button")
+        self.wait_live()
+        return str(self.page.url)
+
+    def open(self, address: str) -> Person:
+        self.page.goto(address)
+        self.wait_live()
+        return self
+
+    def invite(self, name: str) -> None:
+        self.page.click(".people-button")
+        self.page.fill("#people [name=username]", name)
+        self.page.click("#people button:text('Add')")
+        self.wait_live()
+
+    # Doing things
+
+    def write(self, text: str) -> None:
+        self.page.fill("#composer-text", text)
+
+    def ask(self, text: str) -> None:
+        self.write(text)
+        self.page.press("#composer-text", "Enter")
+
+    # Seeing things
+
+    def until(self, expression: str) -> None:
+        """Until it is true in the page. As a function: the page's policy forbids to evaluate strings."""
+        self.page.wait_for_function(f"() => {expression}")
+
+    def wait_live(self, page: Any = None) -> None:
+        (page or self.page).wait_for_selector('.connection[data-state="live"]')
+
+    def wait_state(self, state: str, page: Any = None) -> None:
+        """Until the newest answer is: answering, done, stopped, interrupted, failed."""
+        (page or self.page).wait_for_function(
+            "([answer, state]) => [...document.querySelectorAll(answer)].at(-1)?.dataset.state === state",
+            arg=[ANSWER, state],
+        )
+
+    def wait_text(self, length: int, page: Any = None) -> None:
+        """Until the newest answer shows at least so many characters."""
+        (page or self.page).wait_for_function(
+            "([answer, length]) => [...document.querySelectorAll(answer)].at(-1)"
+            "?.querySelector('.message-text').textContent.length >= length",
+            arg=[ANSWER, length],
+        )
+
+    def answer(self, page: Any = None) -> str:
+        """The text of the newest answer, exactly as the page holds it."""
+        texts = (page or self.page).eval_on_selector_all(
+            f"{ANSWER} .message-text", "elements => elements.map((element) => element.textContent)"
+        )
+        return str(texts[-1])
+
+    def note(self) -> str:
+        return str(self.page.locator(f"{ANSWER} .message-note").last.inner_text())
+
+    def said(self) -> list[str]:
+        """What a screen reader was told."""
+        return [str(line) for line in self.page.locator("#announcer p").all_text_contents()]
+
+    def button(self) -> str:
+        return str(self.page.get_attribute("#send", "aria-label"))
+
+    @property
+    def conversation(self) -> str:
+        found = re.search(r"conversations/([0-9a-f-]{36})", self.page.url)
+        assert found is not None, self.page.url
+        return found[1]
+
+    def row_texts(self) -> list[str]:
+        """The answers of this conversation as the database has them."""
+        query = (
+            "SELECT g.text FROM chat_message m JOIN streaming_generation g ON g.id = m.generation_id "
+            "WHERE m.conversation_id = ? ORDER BY m.id"
+        )
+        return [str(row["text"]) for row in self.demo.rows(query, self.conversation.replace("-", ""))]
+
+    def questions(self) -> list[str]:
+        query = "SELECT text FROM chat_message WHERE conversation_id = ? AND role = 'user' ORDER BY id"
+        return [str(row["text"]) for row in self.demo.rows(query, self.conversation.replace("-", ""))]
+
+    # Complaints
+
+    def expect(self, pattern: str) -> None:
+        self.expected.append(pattern)
+
+    def _complain(self, text: str) -> None:
+        if not any(re.search(pattern, text) for pattern in self.expected):
+            self.complaints.append(text)
+
+    def _check_host(self, url: str) -> None:
+        ours = urlsplit(self.demo.url).netloc
+        if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != ours:
+            self._complain(f"asked another host: {url}")

@@ -1,0 +1,164 @@
+"""Answers in a real browser: what the page shows in the end is, character for character, what the row holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.person import Person
+
+pytestmark = pytest.mark.browser
+Come = Callable[..., Person]
+
+
+def test_an_answer_appears_piece_by_piece_and_ends_as_the_row_has_it(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("Tell me about rivers")
+    ann.page.wait_for_selector(".message[data-state=answering] .skeleton", state="visible")
+    ann.wait_text(20)
+    seen = {ann.answer()}
+    while len(seen) < 5:
+        ann.wait_text(max(map(len, seen)) + 1)
+        seen.add(ann.answer())
+    ann.wait_state("done")
+    final = ann.answer()
+    assert [final] == ann.row_texts()
+    assert all(final.startswith(part) for part in seen)
+
+
+def test_reloads_in_the_middle_lose_and_repeat_nothing(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("A long unicode story please")
+    length = 0
+    for _ in range(4):
+        ann.wait_text(length + 30)
+        length = len(ann.answer())
+        ann.page.reload()
+        ann.wait_live()
+        ann.wait_text(length)
+    ann.page.click("#send")
+    ann.wait_state("stopped")
+    assert [ann.answer()] == ann.row_texts()
+    assert ann.questions() == ["A long unicode story please"]
+
+
+def test_a_reload_in_the_middle_of_an_answer_that_completes(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("Show me unicode")
+    ann.wait_text(20)
+    ann.page.reload()
+    ann.wait_state("answering")
+    ann.wait_state("done")
+    assert [ann.answer()] == ann.row_texts()
+
+
+def test_a_second_tab_shows_the_same_and_can_stop_it(person: Come) -> None:
+    ann = person("ann")
+    address = ann.start_conversation()
+    ann.ask("A long story please")
+    ann.wait_text(40)
+    tab = ann.new_tab()
+    tab.goto(address)
+    ann.wait_text(60, tab)
+    assert tab.get_attribute("#send", "aria-label") == "Stop"
+    tab.click("#send")
+    ann.wait_state("stopped", tab)
+    ann.wait_state("stopped")
+    assert [ann.answer()] == [ann.answer(tab)] == ann.row_texts()
+    assert len(ann.answer()) >= 60
+    assert ann.note() == "Stopped."
+
+
+def test_somebody_who_joins_midway_sees_the_whole_answer(person: Come) -> None:
+    ann, bob = person("ann"), person("bob")
+    address = ann.start_conversation()
+    ann.invite("bob")
+    ann.ask("Show me some markdown and unicode")
+    ann.wait_text(60)
+    bob.open(address)
+    bob.wait_state("answering")
+    ann.wait_state("done")
+    bob.wait_state("done")
+    assert [ann.answer()] == [bob.answer()] == ann.row_texts()
+
+
+def test_people_see_each_other_write_and_ask(person: Come) -> None:
+    ann, bob = person("ann"), person("bob")
+    address = ann.start_conversation()
+    ann.invite("bob")
+    bob.open(address)
+    bob.page.type("#composer-text", "Hello ann")
+    ann.until("document.querySelector('#typing').textContent === 'bob is writing…'")
+    bob.page.press("#composer-text", "Enter")
+    ann.page.wait_for_selector(".message-text:has-text('Hello ann')")
+    assert ann.page.locator("#typing").inner_text() == ""
+    assert "bob: Hello ann" in ann.said()
+
+
+def test_a_follow_up_waits_and_is_answered_below_its_own_question(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("First question")
+    ann.wait_text(20)
+    ann.ask("Second question")
+    ann.page.wait_for_selector('.message[data-state="waiting"]')
+    ann.until("document.querySelectorAll('.message[data-state=done]').length === 4")
+    order = ann.page.eval_on_selector_all(".message", "elements => elements.map((e) => e.dataset.role)")
+    assert order == ["user", "assistant", "user", "assistant"]
+    texts = ann.page.locator('.message[data-role="assistant"] .message-text').all_text_contents()
+    assert texts == ann.row_texts()
+
+
+def test_a_broken_answer_keeps_its_text_and_can_be_tried_again(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("Please show an error")
+    ann.wait_state("interrupted")
+    [kept] = ann.row_texts()
+    assert ann.answer() == kept != ""
+    assert "broke off" in ann.note()
+    ann.page.click(".message-retry:visible")
+    ann.until("document.querySelectorAll('.message[data-role=assistant][data-state=interrupted]').length === 2")
+    assert ann.page.locator(".message-retry:visible").count() == 1
+    assert ann.questions() == ["Please show an error"]
+
+
+def test_an_answer_that_must_wait_for_its_provider_says_so_and_comes(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("Hit the rate limit")
+    for _ in range(2):
+        ann.page.wait_for_selector(".message-note:text-matches('slow down.*Trying again in [1-4] s')")
+        ann.page.reload()
+    ann.wait_state("done")
+    assert [ann.answer()] == ann.row_texts()
+
+
+def test_stop_works_before_the_first_word(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("A slow answer please")
+    ann.page.wait_for_selector(".message[data-state=answering] .skeleton", state="visible")
+    assert ann.button() == "Stop"
+    ann.page.press("#composer-text", "Escape")
+    ann.wait_state("stopped")
+    assert ann.button() == "Send"
+
+
+@pytest.mark.parametrize("times", [3])
+def test_leaving_the_page_and_coming_back_goes_on(person: Come, times: int) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.ask("A long story please")
+    for _ in range(times):
+        ann.wait_text(30)
+        ann.page.goto(ann.demo.url)
+        ann.page.go_back()
+        ann.wait_live()
+    ann.page.click("#send")
+    ann.wait_state("stopped")
+    assert [ann.answer()] == ann.row_texts()

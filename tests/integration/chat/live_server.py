@@ -1,0 +1,80 @@
+"""The real ASGI application under uvicorn, in a thread of the test's process, with the flags of production."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvicorn
+from django.test import Client
+
+from tests.acceptance.chat_client import ChatClient
+
+ORIGIN = "http://127.0.0.1:8000"
+
+
+class RecordingClient(ChatClient):
+    """Keeps every frame as it came."""
+
+    def __init__(self, url: str, **behaviour: Any) -> None:
+        super().__init__(url, **behaviour)
+        self.received: list[dict[str, Any]] = []
+
+    async def _frame(self, frame: dict[str, Any]) -> None:
+        self.received.append(frame)
+        await super()._frame(frame)
+
+
+class LiveServer:
+    def __init__(self) -> None:
+        from chatsite.asgi import application
+
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            application, ws="websockets-sansio", lifespan="off", ws_max_size=65_536, ws_per_message_deflate=False,
+            log_config=None, timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="live server")
+        self._started = threading.Event()
+        self.loop: asyncio.AbstractEventLoop
+
+    def _run(self) -> None:
+        async def serve() -> None:
+            self.loop = asyncio.get_running_loop()
+            self._started.set()
+            await self._server.serve(sockets=[self._listener])
+
+        asyncio.run(serve())
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(10)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(15)
+        self._listener.close()
+        assert not self._thread.is_alive(), "the server did not end"
+
+    @property
+    def url(self) -> str:
+        return f"ws://{self.address}/ws/v1/"
+
+    def client(self, cookie: str = "", **behaviour: Any) -> RecordingClient:
+        return RecordingClient(self.url, cookie=cookie, origin=ORIGIN, **behaviour)
+
+    async def within(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """Run a coroutine on the server's loop: to look at its state."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(function(*args), self.loop))
+
+
+def cookie_of(user: Any) -> str:
+    """Log `user` in, as a browser would be."""
+    client = Client()
+    client.force_login(user)
+    return f"sessionid={client.cookies['sessionid'].value}"

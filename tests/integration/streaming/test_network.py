@@ -1,0 +1,127 @@
+"""Plain reads: in use where answers are read, over TLS too, with the deadline and the errors of the library's own."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from streaming import conf
+from streaming.providers.network import PlainStream
+from streaming.providers.transport import http_client
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with http_client(conf.get()) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(answer: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await answer(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(one, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def three_parts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD)
+    for part in (b"one ", b"two ", b"three"):
+        writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+        await writer.drain()
+    writer.write(b"0\r\n\r\n")
+
+
+async def test_reads_have_no_scope_of_their_own(client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a new version of the library moves things, this says that nobody reads plainly any more."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the library's own read")
+
+    async with serving(three_parts) as port, client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+        assert isinstance(response.extensions["network_stream"], PlainStream)
+        monkeypatch.setattr(anyio, "fail_after", refuse)
+        assert await response.aread() == b"one two three"
+
+
+async def test_they_work_over_tls(client: httpx2.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_bytes(self_signed())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(certificate)
+    async with serving(three_parts, server_side) as port, http_client(conf.get()) as trusting:
+        async with trusting.stream("GET", f"https://127.0.0.1:{port}/") as response:
+            assert isinstance(response.extensions["network_stream"], PlainStream)
+            assert await response.aread() == b"one two three"
+        with pytest.raises(httpx2.ConnectError, match="certificate"):
+            await client.get(f"https://127.0.0.1:{port}/")
+
+
+async def test_a_silent_server_is_left_at_the_deadline(client: httpx2.AsyncClient) -> None:
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"3\r\none\r\n")
+        await writer.drain()
+        assert await reader.read() == b""
+        left.set()
+
+    deadline = httpx2.Timeout(5.0, read=0.1)
+    async with serving(silent) as port, client.stream("GET", f"http://127.0.0.1:{port}/", timeout=deadline) as response:
+        with pytest.raises(httpx2.ReadTimeout):
+            await response.aread()
+        await asyncio.wait_for(left.wait(), 5)
+
+
+async def test_a_connection_that_is_reset_is_a_read_error(client: httpx2.AsyncClient) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + b"3\r\none\r\n")
+        await writer.drain()
+        writer.transport.abort()
+
+    async with serving(reset) as port, client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+        with pytest.raises((httpx2.ReadError, httpx2.RemoteProtocolError)):
+            await response.aread()
+
+
+def self_signed() -> bytes:
+    """A certificate for 127.0.0.1 and its key, as one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    unencrypted = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted)
+    return private + certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,113 @@
+"""A client that writes down what it sees and comes back whatever happens to its socket, as the browser does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import Any
+
+from websockets.exceptions import WebSocketException
+
+from tests.acceptance.chat_client import ChatClient, CommandFailed, Frame
+from tests.reliability.history import History, sha8
+
+BACKOFF_S = (0.05, 0.2, 0.5, 1.0)
+_AWAY = (OSError, WebSocketException, TimeoutError, AssertionError, CommandFailed)
+
+
+class Reader(ChatClient):
+    """`async with` keeps it connected until the end of the block; `follow_stream` keeps a stream subscribed."""
+
+    def __init__(self, name: str, history: History, url: str, *, cookie: str, origin: str, seed: int = 0) -> None:
+        super().__init__(url, cookie=cookie, origin=origin)
+        self.name, self.log = name, history
+        self.conn = 0
+        #: Close codes of sockets that it lost, oldest first.
+        self.lost_with: list[int] = []
+        self.followed: set[str] = set()
+        self._random = random.Random(f"{name} {seed}")
+        self._keeper: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+
+    # Connections
+
+    async def __aenter__(self) -> Reader:
+        await self.connect()
+        self._keeper = asyncio.create_task(self._keep())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        with contextlib.suppress(*_AWAY):
+            await asyncio.wait_for(self.close(), 5)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def connect(self) -> Frame:
+        self.conn += 1
+        hello = await super().connect()
+        self.log.add(self.name, self.conn, "connect")
+        return hello
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            if self.close_code is None:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self.close_code is not None)
+            self.log.add(self.name, self.conn, "close", kind=str(self.close_code))
+            if self.close_code is not None:
+                self.lost_with.append(self.close_code)
+            try:
+                await asyncio.wait_for(self.connect(), 10)
+                failures = 0
+            except _AWAY:
+                self.close_code = self.close_code or 1006
+                failures += 1
+                await asyncio.sleep(BACKOFF_S[min(failures, 3)] * (0.5 + self._random.random()))
+                continue
+            for stream in sorted(self.followed):
+                if self.view(stream).end is None:
+                    self._spawn(self._subscribe_until_it_works(stream, self.conn))
+
+    # Streams
+
+    async def follow_stream(self, stream: str) -> None:
+        self.followed.add(stream)
+        await self._subscribe_until_it_works(stream, self.conn)
+
+    async def _subscribe_until_it_works(self, stream: str, conn: int) -> None:
+        """On this connection; the next one does it anew."""
+        while self.conn == conn and self.close_code is None and self.view(stream).end is None:
+            try:
+                await self.subscribe(stream)
+                return
+            except (*_AWAY, ConnectionError):
+                await asyncio.sleep(0.3)
+
+    async def subscribe(self, generation: str) -> Frame:
+        answer = await super().subscribe(generation)
+        epoch, recovered = answer["epoch"] or "", bool(answer["recovered"])
+        self.log.add(self.name, self.conn, "sub", stream=generation, epoch=epoch, recovered=recovered)
+        return answer
+
+    async def ask(self, conversation: str, text: str, **fields: Any) -> str:
+        generation = await super().ask(conversation, text, **fields)
+        if generation:
+            self.log.add(self.name, self.conn, "accept", stream=generation)
+        return generation
+
+    def _stream_frame(self, frame: Frame) -> None:
+        stream, view = frame["generation"], self.view(frame["generation"])
+        common = {name: frame[name] for name in ("position", "follows") if name in frame}
+        common |= {"stream": stream, "kind": frame["type"], "epoch": frame.get("epoch") or view.epoch or ""}
+        common["recovered"] = frame.get("recovered", True)
+        text = frame.get("text", "")
+        self.log.add(self.name, self.conn, "recv", **common, length=len(text), sha8=sha8(text))
+        outcome = view.apply(frame)
+        if outcome == "hole":
+            self._spawn(self._subscribe_until_it_works(stream, self.conn))
+        elif outcome == "applied" and "position" in frame and frame.get("last", True):
+            self.log.add(self.name, self.conn, "apply", **common, length=len(view.text), sha8=sha8(view.text))

@@ -1,0 +1,117 @@
+"""One demo under faults: readers that write a history, a way to hit processes, and the judgement at the end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import redis
+
+from tests.acceptance.rig import Demo
+from tests.reliability.checker import Report, check
+from tests.reliability.ground_truth import read_truth, wait_all_ended
+from tests.reliability.history import Deadline, History
+from tests.reliability.reader import Reader
+
+#: Of a worker's death, and of Redis's loss, until people hear something (RELIABILITY, section 2).
+GOES_ON_WITHIN_S = 15.0
+NEWS = frozenset({"stream.started", "stream.queued", "stream.snapshot"})
+
+
+class Stage:
+    """`history` and `deadlines` begin anew with each `scene`."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo = demo
+        self.cookies = {name: demo.login(name) for name in ("ann", "bob")}
+        self.conversation = demo.shared_conversation()
+        self._killed: dict[str, int] = {}
+        self.scene()
+
+    def scene(self, file: Path | None = None) -> Stage:
+        """Waits until nothing runs and every process is back."""
+        for name, pid in self._killed.items():
+            self.demo.wait_restarted(name, pid, 60)
+        self._killed.clear()
+        wait_all_ended(self.demo, 90)
+        self.history = History(file)
+        self.deadlines: list[Deadline] = []
+        self.worker_losses: list[float] = []
+        self.memory_losses: list[float] = []
+        self.readers: list[Reader] = []
+        return self
+
+    def reader(self, name: str = "ann", number: int = 0) -> Reader:
+        demo, tab = self.demo, f"{name}/{number or len(self.readers)}"
+        reader = Reader(tab, self.history, demo.socket_url, cookie=self.cookies[name], origin=demo.origin)
+        self.readers.append(reader)
+        return reader
+
+    def judge(self, *, timeout_s: float = 90, calls: Mapping[str, int] | None = None) -> Report:
+        """Everything that this scene's history touches, once all of it has ended; fails on a violation."""
+        wait_all_ended(self.demo, timeout_s)
+        streams = {entry.stream for entry in self.history.entries if entry.stream}
+        truth = read_truth(self.demo, streams)
+        truth.deadlines, truth.calls = self.deadlines, dict(calls or {})
+        truth.worker_losses, truth.memory_losses = self.worker_losses, self.memory_losses
+        truth.stayed = {reader.name for reader in self.readers if reader.close_code is None}
+        report = check(self.history.entries, truth)
+        assert not report.violations, report
+        return report
+
+    # Faults
+
+    def kill(self, name: str) -> float:
+        """Returns when."""
+        self._killed[name] = self.demo.kill(name)
+        return time.monotonic()
+
+    def kill_worker_of(self, stream: str) -> float:
+        at = self.kill(self.worker_of(stream))
+        self.worker_losses.append(at)
+        self.deadlines.append(Deadline("worker lost", stream, at, GOES_ON_WITHIN_S, NEWS))
+        return at
+
+    def kill_valkey_with_its_memory(self) -> float:
+        """Its file is emptied as well, before the supervisor starts it again."""
+        at = self.kill("valkey")
+        for file in (self.demo.data / "valkey").rglob("appendonly*"):
+            if file.is_file():
+                file.unlink(missing_ok=True)
+        self.memory_losses.append(at)
+        return at
+
+    def pause(self, name: str) -> None:
+        self.demo.signal(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self.demo.signal(name, signal.SIGCONT)
+
+    # Questions
+
+    def status(self, stream: str) -> str:
+        return str(self._row(stream)["status"])
+
+    def attempt(self, stream: str) -> int:
+        return int(self._row(stream)["attempt"])
+
+    def worker_of(self, stream: str) -> str:
+        """The process that holds the generation."""
+        pid = int(self._row(stream)["worker"].split(":")[1])
+        return next(name for name, known in self.demo.pids().items() if known == pid)
+
+    def _row(self, stream: str) -> Mapping[str, object]:
+        query = "SELECT status, attempt, worker FROM streaming_generation WHERE id = ?"
+        return dict(self.demo.rows(query, stream.replace("-", ""))[0])
+
+    def fenced(self, worker_pid: int) -> dict[str, int]:
+        """What this worker process says it was refused."""
+        with redis.Redis.from_url(self.demo.redis_url) as client:
+            for key in client.scan_iter(match="worker:*", count=1000):
+                if key.decode().split(":")[2] == str(worker_pid) and (value := client.get(key)):
+                    counts: dict[str, int] = json.loads(value)["fenced"]
+                    return counts
+        return {}

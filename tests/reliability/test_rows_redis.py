@@ -1,0 +1,97 @@
+"""Rows 14 and 16 of the fault matrix, and FLUSHALL: Redis loses its memory, or stands still for ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+import redis
+
+from tests.acceptance.rig import until
+from tests.reliability.stage import Stage
+
+pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
+
+MODELS = [f"sim-tokens=400+rate=20+seed={seed}" for seed in (1, 2, 3)]
+GOES_ON_WITHIN_S = 5.0
+CAUGHT_UP_WITHIN_S = 3.0
+PAUSE_S = 10.0
+
+
+async def test_row_14_redis_killed_and_empty_costs_no_character(stage: Stage) -> None:
+    async with stage.reader("ann") as ann, stage.reader("bob") as bob:
+        stream = await ann.ask(stage.conversation, "go", model=MODELS[0])
+        for reader in (ann, bob):
+            await reader.follow_stream(stream)
+        view = ann.view(stream)
+        await ann.until(lambda: len(view.text) > 200, "some text")
+        before = len(view.text)
+        at = stage.kill_valkey_with_its_memory()
+        await ann.until(lambda: len(view.text) > before + 60, "text through the new log", 20)
+        took = time.monotonic() - at
+        await ann.ended(stream)
+        await bob.ended(stream)
+        again = await ann.ask(stage.conversation, "still there?", model=MODELS[0])
+        await ann.follow_stream(again)
+        await ann.until(lambda: bool(ann.view(again).text), "a new answer", 15)
+        await ann.command("generation.stop", generation=again)
+        await ann.ended(again)
+        report = stage.judge()
+    assert took <= GOES_ON_WITHIN_S
+    assert report.allowed == []
+    assert stage.attempt(stream) == 1
+    assert not ann.lost_with
+    assert not bob.lost_with
+
+
+async def test_row_17_flushall_while_streaming_costs_no_character(stage: Stage) -> None:
+    async with stage.reader("ann") as ann:
+        stream = await ann.ask(stage.conversation, "go", model=MODELS[1])
+        await ann.follow_stream(stream)
+        view = ann.view(stream)
+        for number in (1, 2, 3):
+            await ann.until(lambda n=number: len(view.text) > 120 * n, "some text")  # type: ignore[misc]
+            with redis.Redis.from_url(stage.demo.redis_url) as client:
+                client.flushall()
+            stage.memory_losses.append(time.monotonic())
+        await ann.ended(stream)
+        assert stage.judge().allowed == []
+    assert stage.attempt(stream) == 1
+    assert not ann.lost_with
+
+
+async def pages_during(stage: Stage, seconds: float) -> list[float]:
+    """How long pages took, asked for one after the other."""
+    session, took, end = stage.demo.session("bob"), list[float](), time.monotonic() + seconds
+    while time.monotonic() < end:
+        started = time.monotonic()
+        await asyncio.to_thread(session.get, "/")
+        took.append(time.monotonic() - started)
+        await asyncio.sleep(0.1)
+    return took
+
+
+async def test_row_16_a_redis_that_stands_still_for_ten_seconds_reaps_nobody(stage: Stage) -> None:
+    async with stage.reader("ann") as ann, stage.reader("bob") as bob:
+        stream = await ann.ask(stage.conversation, "go", model=MODELS[2])
+        for reader in (ann, bob):
+            await reader.follow_stream(stream)
+        view = ann.view(stream)
+        await ann.until(lambda: len(view.text) > 100, "some text")
+        stage.pause("valkey")
+        try:
+            took = await pages_during(stage, PAUSE_S)
+        finally:
+            stage.resume("valkey")
+        at, due = time.monotonic(), len(view.text) + 4 * 20 * PAUSE_S * 0.8
+        await ann.until(lambda: len(view.text) >= due, "what was written meanwhile", 20)
+        assert time.monotonic() - at <= CAUGHT_UP_WITHIN_S
+        await ann.ended(stream)
+        await bob.ended(stream)
+        assert stage.judge().allowed == []
+    assert max(took) <= 2.5, "the web process stood still as well"
+    assert not ann.lost_with
+    assert not bob.lost_with
+    assert stage.attempt(stream) == 1
+    until(lambda: not any("is gone: generation" in line for line in stage.demo.lines), "no worker taken for dead", 1)

@@ -1,0 +1,122 @@
+"""Rows 8, 9, 13, 30 and 31 of the fault matrix: workers that die, freeze, or are told the same thing again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.acceptance.rig import BASE_DIR, until
+from tests.acceptance.simulator_process import SimulatorProcess
+from tests.reliability.stage import GOES_ON_WITHIN_S, Stage
+
+pytestmark = [pytest.mark.reliability, pytest.mark.timeout(300)]
+
+SLOW_START = "sim-tokens=30+rate=30+first=3+seed=1"
+LONG = "sim-tokens=600+rate=20+repeat=30+seed=2"
+FROZEN = "sim-tokens=600+rate=20+repeat=30+seed=4"
+ONCE = "sim-tokens=40+rate=40+seed=3"
+MODELS = [SLOW_START, LONG, FROZEN, ONCE]
+
+
+async def test_row_8_a_worker_killed_before_the_first_token_is_replaced(stage: Stage) -> None:
+    async with stage.reader("ann") as ann, stage.reader("bob") as bob:
+        stream = await ann.ask(stage.conversation, "go", model=SLOW_START)
+        for reader in (ann, bob):
+            await reader.follow_stream(stream)
+        view = ann.view(stream)
+        await ann.until(lambda: view.counts.get("stream.started", 0) == 1, "the start")
+        assert view.text == ""
+        at = stage.kill_worker_of(stream)
+        await ann.until(lambda: bool(view.text), "text", 40)
+        assert time.monotonic() - at <= GOES_ON_WITHIN_S + 3  # the provider thinks for 3 s
+        await ann.ended(stream)
+        await bob.ended(stream)
+        stage.judge()
+    assert stage.status(stream) == "completed"
+
+
+async def test_row_9_several_workers_killed_in_the_middle_of_one_answer(stage: Stage) -> None:
+    async with stage.reader("ann") as ann, stage.reader("bob") as bob:
+        stream = await ann.ask(stage.conversation, "go", model=LONG)
+        for reader in (ann, bob):
+            await reader.follow_stream(stream)
+        view = ann.view(stream)
+        for number in (1, 2):
+            enough = len(view.text) + 60 * number
+            await ann.until(lambda enough=enough: len(view.text) > enough, "some text")  # type: ignore[misc]
+            shown, at = view.text, stage.kill_worker_of(stream)
+            started = view.counts["stream.started"]
+            await ann.until(lambda n=started: view.counts["stream.started"] > n, "the next attempt", 40)  # type: ignore[misc]
+            assert time.monotonic() - at <= GOES_ON_WITHIN_S
+            assert view.text.startswith(shown)
+        await ann.ended(stream)
+        await bob.ended(stream)
+        stage.judge()
+    assert (stage.status(stream), stage.attempt(stream)) == ("completed", 3)
+
+
+async def test_row_13_a_zombie_is_refused_everything(stage: Stage) -> None:
+    async with stage.reader("ann") as ann:
+        stream = await ann.ask(stage.conversation, "go", model=FROZEN)
+        await ann.follow_stream(stream)
+        view = ann.view(stream)
+        await ann.until(lambda: len(view.text) > 100, "some text")
+        name = stage.worker_of(stream)
+        pid = stage.demo.pid(name)
+        stage.pause(name)
+        try:
+            await ann.until(lambda: view.counts["stream.started"] == 2, "the next attempt", 40)
+            text = view.text
+            await ann.until(lambda: len(view.text) > len(text) + 50, "its text")
+        finally:
+            stage.resume(name)
+        # Whichever it tries first: after one refusal it lets go by itself.
+        refused = until(lambda: stage.fenced(pid), "the refusal of what it still writes", 15)
+        assert refused.keys() <= {"append", "checkpoint", "finish"}
+        other = stage.worker_of(stream)
+        assert other != name
+        await ann.ended(stream)
+        stage.judge()
+    assert (stage.status(stream), stage.attempt(stream)) == ("completed", 2)
+    assert stage.demo.pid(name) == pid
+
+
+def send_task(stage: Stage, stream: str, times: int) -> None:
+    """The same Celery message again, from a process with the demo's own settings."""
+    code = (
+        "import django; django.setup()\n"
+        "from streaming.tasks import run_generation\n"
+        f"for _ in range({times}): run_generation.delay({stream!r}, 0)"
+    )
+    redis = stage.demo.data / "valkey" / "valkey.sock"
+    env = {
+        "DJANGO_SETTINGS_MODULE": "chatsite.settings",
+        "SECRET_KEY": "for-tests",
+        "DATABASE_URL": f"sqlite:///{stage.demo.data / 'chatsite.sqlite3'}",
+        "REDIS_URL": f"unix://{redis}",
+        "CELERY_BROKER_URL": f"redis+socket://{redis}",
+    }
+    subprocess.run([sys.executable, "-c", code], env=env, cwd=BASE_DIR, check=True, timeout=30)
+
+
+async def test_rows_30_and_31_a_message_sent_again_asks_the_provider_once(
+    stage: Stage, simulator: SimulatorProcess
+) -> None:
+    async with stage.reader("ann") as ann:
+        stream = await ann.ask(stage.conversation, "go", model=ONCE)
+        send_task(stage, stream, 5)  # while it runs
+        await ann.follow_stream(stream)
+        await ann.ended(stream)
+        events = dict(ann.view(stream).counts)
+        send_task(stage, stream, 3)  # after its end
+        send_task(stage, "00000000-0000-4000-8000-000000000000", 2)  # of a row that is gone
+        after = await ann.ask(stage.conversation, "and now?", model=ONCE)  # the queue is served in order
+        await ann.follow_stream(after)
+        await ann.ended(after)
+        stage.judge()
+        assert ann.view(stream).counts == events
+    assert len(simulator.exchanges(ONCE)) == 2
+    assert stage.attempt(stream) == 1

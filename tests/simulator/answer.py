@@ -1,0 +1,147 @@
+"""One streamed answer: a small machine that the loop's own timers drive, with no task and no future per token."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from tests.simulator import corpus, going_on
+from tests.simulator.dialects import Dialect
+from tests.simulator.exchange import Exchange
+from tests.simulator.script import CUTS
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+    b"Transfer-Encoding: chunked\r\nx-request-id: req_sim\r\nrequest-id: req_sim\r\n\r\n"
+)
+LAST_CHUNK = b"0\r\n\r\n"
+#: Vendors' messages may quote key and prompt; the simulator's always do, so that a leak shows.
+MESSAGE = "vendor text that quotes {key} and {prompt}"
+
+
+class Answer:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        exchange: Exchange,
+        dialect: Dialect,
+        message: str,
+        on_change: Callable[[], None],
+        on_complete: Callable[[], None],
+    ) -> None:
+        self._transport, self._exchange, self._dialect = transport, exchange, dialect
+        self._message, self._on_change, self._on_complete = message, on_change, on_complete
+        self._script = exchange.script
+        self._loop = asyncio.get_running_loop()
+        count = 0 if self._script.fault == "empty" else self._script.tokens
+        whole = corpus.tokens(count, self._script.seed, bool(self._script.unicode))
+        self._tokens = going_on.tokens(self._script, exchange.body, whole)
+        self._index = 0
+        self._start = 0.0
+        self._paused = False
+
+    def start(self) -> None:
+        self._loop.call_later(self._script.headers, self._begin)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._loop.call_soon(self._step)
+
+    def _begin(self) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(HEAD)
+        self._write(self._dialect.head(self._exchange.model))
+        self._start = self._loop.time() + self._script.first
+        for number in range(self._script.thoughts):
+            self._write(self._dialect.thought(f"thought {number} "))
+        self._loop.call_at(self._start, self._step)
+
+    def _step(self) -> None:
+        """Sends what is due and asks to be called when the next token is."""
+        if self._paused or self._transport.is_closing() or self._exchange.ended_at is not None:
+            return
+        script = self._script
+        for _ in range(1 if script.rate else script.burst):
+            if script.fault in CUTS and self._index == script.fault_at:
+                return self._cut(script.fault)
+            if self._index == len(self._tokens):
+                return self._finish()
+            self._send(self._tokens[self._index])
+            self._index += 1
+        self._on_change()
+        if script.rate:
+            self._loop.call_at(self._start + self._index / script.rate, self._step)
+        else:
+            self._loop.call_soon(self._step)
+        return None
+
+    def _send(self, token: str) -> None:
+        script = self._script
+        if script.big and self._index == script.fault_at:
+            token = "x" * script.big
+        if script.ping and self._index % script.ping == 0:
+            self._write(self._dialect.ping())
+        if script.fault == "unknown":
+            self._write(self._dialect.unknown())
+        if script.stamp:
+            token = f"@{time.time_ns()};{token}"
+        if self._exchange.first_text_at is None:
+            self._exchange.first_text_at = time.time()
+        self._write(self._dialect.token(token))
+        self._exchange.sent.append(token)
+
+    def _write(self, data: bytes) -> None:
+        if self._script.split:
+            self._transport.write(b"".join(b"1\r\n%c\r\n" % byte for byte in data))
+        else:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def _finish(self) -> None:
+        self._write(self._dialect.tail(self._exchange.model, self._script, len(self._tokens)))
+        if self._script.fault == "hang":
+            return
+        self._transport.write(LAST_CHUNK)
+        self._exchange.end("complete")
+        self._on_change()
+        self._on_complete()
+
+    def _cut(self, fault: str) -> None:
+        match fault:
+            case "stall":
+                return
+            case "error" | "overloaded" | "failed":
+                self._write(self._dialect.error(fault, self._message))
+            case "badjson":
+                self._write(b'event: content_block_delta\ndata: {"type": "content_block_del\n\n')
+            case "badutf8":
+                self._write(b'event: content_block_delta\ndata: {"type": "\xff\xfe"}\n\n')
+            case "badshape":
+                self._write(b"event: content_block_delta\ndata: [1, 2]\n\n")
+        self._exchange.end(fault)
+        self._on_change()
+        cut_off(self._transport, fault, self._on_complete)
+
+
+def cut_off(transport: asyncio.Transport, fault: str, on_complete: Callable[[], None]) -> None:
+    """Ends a body: with a reset, with the connection, or properly."""
+    if fault == "rst":
+        _reset(transport)
+    elif fault == "fin":
+        transport.close()
+    else:
+        transport.write(LAST_CHUNK)
+        on_complete()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Lingering for zero seconds makes the kernel send RST instead of FIN."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,0 +1,27 @@
+"""A model that is asked to go on with an answer of its own, and does so as models do: it repeats a little first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulator.script import Script
+
+PIECE_CHARS = 6
+
+
+def tokens(script: Script, body: dict[str, Any], whole: tuple[str, ...]) -> tuple[str, ...]:
+    """What is left of `whole` after the text that the request quotes as the model's own; all if it quotes none."""
+    text, shown = "".join(whole).replace("\r\n", "\n"), _own_words(body)
+    if script.repeat < 0 or not shown or not text.startswith(shown):
+        return whole
+    rest = text[max(0, len(shown) - script.repeat) :]
+    return tuple(rest[at : at + PIECE_CHARS] for at in range(0, len(rest), PIECE_CHARS))
+
+
+def _own_words(body: dict[str, Any]) -> str:
+    """The assistant's turn just before the last one, in any of the three dialects."""
+    turns = body.get("messages") or body.get("input") or []
+    if len(turns) < 2 or turns[-2].get("role") != "assistant":
+        return ""
+    content = turns[-2].get("content", "")
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
