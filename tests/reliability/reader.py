@@ -10,6 +10,7 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 
 from tests.acceptance.chat_client import ChatClient, CommandFailed, Frame
+from tests.acceptance.stream_view import StreamView
 from tests.reliability.history import History, sha8
 
 BACKOFF_S = (0.05, 0.2, 0.5, 1.0)
@@ -86,6 +87,17 @@ class Reader(ChatClient):
                 return
             except (*_AWAY, ConnectionError):
                 await asyncio.sleep(0.3)
+
+    async def ended_somewhere(self, stream: str, timeout_s: float = 60) -> StreamView:
+        """As `ended`, on whichever socket: a connection that closes meanwhile is for the keeper to mend."""
+        view = self.view(stream)
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(lambda: view.end is not None)
+        except TimeoutError:
+            raise AssertionError(f"the end of the stream did not come within {timeout_s:g} s") from None
+        assert view.is_whole, f"{len(view.text)} characters that are not the text of the end"
+        return view
 
     async def subscribe(self, generation: str) -> Frame:
         answer = await super().subscribe(generation)
