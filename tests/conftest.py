@@ -6,9 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from tests import settings as test_settings
 from tests.valkey import Valkey
+
+# The same examples everywhere, however slow the machine: what landed green stays green. To search for new ones:
+# `pytest --hypothesis-profile=default`.
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
