@@ -22,8 +22,8 @@ from streaming import fenced, keys, providers, redis_client
 from streaming.cancellation import cancel
 from streaming.pacer import Pacer
 from streaming.publisher import Publisher
-from streaming.reaper import LEASE_S
 from streaming.runner import Runner
+from streaming.witness import LEASE_S
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -3,6 +3,9 @@
 The channel layer may lose any message; a lost one shows when the next comes. After the last one nothing comes, and a
 worker may die between the row's end and its event. So all streams that were silent for a period are compared with
 their logs' heads in one round trip, and with their rows in one query.
+
+Meanwhile the process takes part in the watch over the workers: whoever is looked at by people loses no time when the
+only worker dies.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Final
 from django.db import Error as DatabaseError
 from redis import RedisError
 
-from streaming import conf, database, redis_client
+from streaming import conf, database, redis_client, witness
 from streaming.errors import Refused
 from streaming.feed_reading import load_statuses
 from streaming.replay_log import LogHead, ReplayLog
@@ -34,6 +37,7 @@ class Feeds:
     def __init__(self) -> None:
         self._feeds: dict[str, StreamFeed] = {}
         self._watch: asyncio.Task[None] | None = None
+        self._witness: asyncio.Task[None] | None = None
 
     def feed(self, generation: str) -> StreamFeed:
         """The shared feed of a stream. Register a viewer at once: a feed without viewers is never given up."""
@@ -42,6 +46,8 @@ class Feeds:
             feed = self._feeds[generation] = StreamFeed(generation, self._forget)
         if self._watch is None:
             self._watch = asyncio.create_task(self._look_after_quiet_ones(), name="feed watch")
+        if self._witness is None:
+            self._witness = asyncio.create_task(self._bear_witness(), name="witness")
         return feed
 
     def _forget(self, feed: StreamFeed) -> None:
@@ -60,6 +66,15 @@ class Feeds:
                 except Exception:  # the watch must outlive any defect: without it a lost last event stays lost
                     log.exception("quiet streams could not be compared")
         self._watch = None
+
+    async def _bear_witness(self) -> None:
+        while self._feeds:
+            try:
+                await witness.look(redis_client.get())
+            except (RedisError, OSError) as error:  # the break in the watch is what must follow from it
+                log.debug("the workers are not watched now: %r", error)
+            await asyncio.sleep(witness.PERIOD_S)
+        self._witness = None
 
     async def _compare(self, feeds: Sequence[StreamFeed]) -> None:
         ids = [feed.generation for feed in feeds]

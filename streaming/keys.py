@@ -5,7 +5,7 @@
     s:{<id>}:log             stream   log_ttl_s, per write   replay_log
     s:{<id>}:stop            string   log_ttl_s              replay_log (a stop before the log began)
     worker:<id>              string   10 s, renewed 2.5 s    bridge: this worker process is alive; what it was refused
-    workers:registry         string   7 days, renewed 2 s    reaper: changes when Redis lost its memory
+    workers:watch            hash     60 s, renewed 2 s      witness: since when leases are watched without a break
     pacer:leader             string   5 s, renewed 1 s       pacer
     lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
 
@@ -16,7 +16,7 @@ The channel layer's own channels are named in `fanout`; Celery's list belongs to
 from __future__ import annotations
 
 PACER_LEADER = "pacer:leader"
-WORKER_REGISTRY = "workers:registry"
+WORKER_WATCH = "workers:watch"
 
 
 def stream_meta(generation_id: str) -> str:
