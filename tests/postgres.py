@@ -41,10 +41,15 @@ class Postgres:
         self._run(words)
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
         self._run(["pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", options, "start"])
+        self.create("chat")
+
+    def create(self, name: str) -> str:
+        """Another empty database; returns its address."""
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user="chat", dbname="postgres", autocommit=True
         ) as server:
-            server.execute("CREATE DATABASE chat")
+            server.execute(f'CREATE DATABASE "{name}"')
+        return self.url.removesuffix("chat") + name
 
     def stop(self) -> None:
         pid_file = self.folder / "data" / "postmaster.pid"

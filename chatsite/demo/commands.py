@@ -125,7 +125,7 @@ def environment(folder: DataFolder, valkey: ValkeyAddress, port: int) -> dict[st
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "SECRET_KEY": folder.secret_key(),
-        "DATABASE_URL": f"sqlite:///{quote(str(folder.database))}",
+        "DATABASE_URL": os.environ.get("DEMO_DATABASE_URL", "") or f"sqlite:///{quote(str(folder.database))}",
         "REDIS_URL": redis_url,
         "CELERY_BROKER_URL": broker_url,
         "ALLOWED_HOSTS": ",".join(hosts),

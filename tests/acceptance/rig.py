@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.chat_client import ChatClient
+from tests.acceptance.demo_database import DemoDatabase, PostgresDatabase, Row, SqliteFile
 from tests.acceptance.session import Session
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -49,18 +49,21 @@ def _notice_hangups() -> None:
 class Demo:
     """`with Demo(web=2, env={"DEMO_TOKENS_PER_SECOND": "200"}) as demo:` is ready when the block begins.
 
-    Nothing of the tests' own environment passes to it but `env`, the path and the home folder.
+    Nothing of the tests' own environment passes to it but `env`, the path and the home folder. `postgres`: the address
+    of an empty database to be used instead of SQLite.
     """
 
     def __init__(
         self, *, workers: int = 1, web: int = 1, data: Path | None = None, env: Mapping[str, str] | None = None,
-        arguments: tuple[str, ...] = (), port: int = 0,
+        arguments: tuple[str, ...] = (), port: int = 0, postgres: str = "",
     ) -> None:  # fmt: skip
         self.own_folder = None if data else Path(tempfile.mkdtemp(prefix="demo-"))
         self.data = data or (self.own_folder or Path()) / "data"
         flags = {"--port": port, "--data": self.data, "--workers": workers, "--web": web}
         self.words = [*(str(word) for flag in flags.items() for word in flag), *arguments]
-        self.env = dict(env or {})
+        self.env = dict(env or {}) | ({"DEMO_DATABASE_URL": postgres} if postgres else {})
+        sqlite_file = self.data / "chatsite.sqlite3"
+        self.database: DemoDatabase = PostgresDatabase(postgres) if postgres else SqliteFile(sqlite_file)
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.reader = threading.Thread()
@@ -154,6 +157,11 @@ class Demo:
         os.kill(pid, number)
         return pid
 
+    def signal_pid(self, pid: int, number: signal.Signals) -> None:
+        """To a process of ours that may be gone by now."""
+        if pid in self.pids().values():
+            os.kill(pid, number)
+
     def kill(self, name: str) -> int:
         return self.signal(name, signal.SIGKILL)
 
@@ -203,14 +211,9 @@ class Demo:
         """A client that is logged in as `name`; `async with` connects it."""
         return ChatClient(self.socket_url, cookie=self.login(name), origin=self.origin, **options)
 
-    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+    def rows(self, query: str, *values: Any) -> list[Row]:
         """Reads the demo's database from outside."""
-        connection = sqlite3.connect(f"file:{self.data / 'chatsite.sqlite3'}?mode=ro", uri=True, timeout=10)
-        connection.row_factory = sqlite3.Row
-        try:
-            return connection.execute(query, values).fetchall()
-        finally:
-            connection.close()
+        return self.database.rows(query, *values)
 
     def shared_conversation(self) -> str:
         """The id of the conversation that ann and bob share from the first run on."""

@@ -1,7 +1,8 @@
 """Judges a history: fourteen anomalies, each named after what a person would have suffered.
 
-The one announced exception: a worker and Redis's memory lost within one checkpoint interval may cost text that was
-shown, if the reader is told (`recovered: false`). It is allowed, counted and listed apart.
+The one announced exception: a worker is lost, and before another one has taken its answer over Redis loses its memory
+too (or the other way round, within one checkpoint interval). What was shown after the last checkpoint is then nowhere
+any more. It is allowed if the reader is told (`recovered: false`), counted, and listed apart.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def check(entries: list[Entry], truth: Truth) -> Report:
     for (client, stream), own in by_reader.items():
         applied = [entry for entry in own if entry.op == "apply"]
         for anomaly in _reader(client, stream, own, applied, truth):
-            allowed = anomaly.rule in _CONTINUITY and _was_announced(anomaly, applied, truth)
+            allowed = anomaly.rule in _CONTINUITY and _was_announced(anomaly, applied, losses(stream, entries, truth))
             (report.allowed if allowed else report.violations).append(anomaly)
     for rule in (_divergent, _two_terminals, _no_terminal, _lost_accept, _double_bill, _late):
         report.violations.extend(rule(entries, truth))
@@ -145,16 +146,23 @@ def _lost_write(applied: list[Entry], log: list[str], anomaly: _Make) -> Iterato
             yield anomaly("lost-write", applied[-1], f"{position} is in the log and never came")
 
 
-def _was_announced(anomaly: Anomaly, applied: list[Entry], truth: Truth) -> bool:
-    """Whether both losses fell into one checkpoint interval, and this reader was told at or after the anomaly."""
+def losses(stream: str, entries: list[Entry], truth: Truth) -> list[float]:
+    """When text of this stream may have been lost with a worker and Redis's memory together."""
+    starts = [entry.t for entry in entries if entry.stream == stream and entry.kind == "stream.started"]
+    both = []
+    for worker in truth.worker_losses:
+        taken_over = min((t for t in starts if t > worker), default=worker)
+        for memory in truth.memory_losses:
+            if worker - CHECKPOINT_S <= memory <= max(taken_over, worker + CHECKPOINT_S):
+                both.append(max(worker, memory))
+        both += [max(worker, tail) for tail in truth.tail_losses if abs(worker - tail) <= CHECKPOINT_S]
+    return both
+
+
+def _was_announced(anomaly: Anomaly, applied: list[Entry], losses: list[float]) -> bool:
+    """Whether this reader was told at or after the anomaly, and after a loss that explains it."""
     told = [entry.t for entry in applied if entry.kind == "stream.snapshot" and not entry.recovered]
-    both = [
-        max(worker, memory)
-        for worker in truth.worker_losses
-        for memory in truth.memory_losses
-        if abs(worker - memory) <= CHECKPOINT_S
-    ]
-    return any(at >= anomaly.t and any(loss <= at for loss in both) for at in told)
+    return any(at >= anomaly.t and any(loss <= at for loss in losses) for at in told)
 
 
 def _divergent(entries: list[Entry], truth: Truth) -> Iterator[Anomaly]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
 from collections.abc import Iterable
 
 import redis
 
 from streaming import keys
+from tests.acceptance.demo_database import Row
 from tests.acceptance.rig import Demo, until
 from tests.reliability.history import AttemptTruth, RowTruth, Truth
 
@@ -28,7 +28,7 @@ def wait_all_ended(demo: Demo, timeout_s: float) -> None:
 def read_truth(demo: Demo, streams: Iterable[str] | None = None) -> Truth:
     """Of these streams, or of all."""
     truth = Truth()
-    attempts: dict[str, list[sqlite3.Row]] = {}
+    attempts: dict[str, list[Row]] = {}
     for row in demo.rows("SELECT * FROM streaming_attempt ORDER BY number"):
         attempts.setdefault(row["generation_id"], []).append(row)
     wanted = None if streams is None else set(streams)
@@ -41,7 +41,7 @@ def read_truth(demo: Demo, streams: Iterable[str] | None = None) -> Truth:
     return truth
 
 
-def _row_truth(row: sqlite3.Row, attempts: list[sqlite3.Row]) -> RowTruth:
+def _row_truth(row: Row, attempts: list[Row]) -> RowTruth:
     of_each = tuple(
         AttemptTruth(one["number"], one["outcome"], one["usage_source"], one["output_tokens"]) for one in attempts
     )

@@ -109,5 +109,7 @@ class Truth:
     #: When a worker was lost, and when Redis lost its memory.
     worker_losses: list[float] = field(default_factory=list)
     memory_losses: list[float] = field(default_factory=list)
+    #: When Redis may have lost the newest second, which was not in its file yet.
+    tail_losses: list[float] = field(default_factory=list)
     #: Clients that were connected and subscribed at the end of the run.
     stayed: set[str] = field(default_factory=set)

@@ -14,7 +14,7 @@ from tests.acceptance.stream_view import StreamView
 from tests.reliability.history import History, sha8
 
 BACKOFF_S = (0.05, 0.2, 0.5, 1.0)
-_AWAY = (OSError, WebSocketException, TimeoutError, AssertionError, CommandFailed)
+AWAY = (OSError, WebSocketException, TimeoutError, AssertionError, CommandFailed)
 
 
 class Reader(ChatClient):
@@ -26,6 +26,10 @@ class Reader(ChatClient):
         self.conn = 0
         #: Close codes of sockets that it lost, oldest first.
         self.lost_with: list[int] = []
+        #: What must never happen in a client: envelopes out of order, frames that cannot be read.
+        self.defects: list[str] = []
+        #: Each envelope takes it so long: a poor line.
+        self.slow_s = 0.0
         self.followed: set[str] = set()
         self._random = random.Random(f"{name} {seed}")
         self._keeper: asyncio.Task[None] | None = None
@@ -42,15 +46,37 @@ class Reader(ChatClient):
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        with contextlib.suppress(*_AWAY):
+        with contextlib.suppress(*AWAY):
             await asyncio.wait_for(self.close(), 5)
+        await self._leave()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def connect(self) -> Frame:
+        await self._leave()
         self.conn += 1
-        hello = await super().connect()
+        try:
+            hello = await super().connect()
+        except BaseException:
+            await self._leave()
+            raise
         self.log.add(self.name, self.conn, "connect")
         return hello
+
+    async def _leave(self) -> None:
+        """Nothing of a socket before may speak for the next one."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+        if self._reader is not None:
+            self._reader.cancel()
+            for error in await asyncio.gather(self._reader, return_exceptions=True):
+                if isinstance(error, Exception):
+                    self.defects.append(f"{self.name}: {error!r}")
+        self._socket = self._reader = None
+
+    async def _envelope(self, message: str | bytes) -> None:
+        if self.slow_s:
+            await asyncio.sleep(self.slow_s)
+        await super()._envelope(message)
 
     async def _keep(self) -> None:
         failures = 0
@@ -64,7 +90,7 @@ class Reader(ChatClient):
             try:
                 await asyncio.wait_for(self.connect(), 10)
                 failures = 0
-            except _AWAY:
+            except AWAY:
                 self.close_code = self.close_code or 1006
                 failures += 1
                 await asyncio.sleep(BACKOFF_S[min(failures, 3)] * (0.5 + self._random.random()))
@@ -85,7 +111,7 @@ class Reader(ChatClient):
             try:
                 await self.subscribe(stream)
                 return
-            except (*_AWAY, ConnectionError):
+            except (*AWAY, ConnectionError):
                 await asyncio.sleep(0.3)
 
     async def ended_somewhere(self, stream: str, timeout_s: float = 60) -> StreamView:

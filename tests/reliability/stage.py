@@ -41,11 +41,12 @@ class Stage:
         self.deadlines: list[Deadline] = []
         self.worker_losses: list[float] = []
         self.memory_losses: list[float] = []
+        self.tail_losses: list[float] = []
         self.readers: list[Reader] = []
         return self
 
-    def reader(self, name: str = "ann", number: int = 0) -> Reader:
-        demo, tab = self.demo, f"{name}/{number or len(self.readers)}"
+    def reader(self, name: str = "ann", number: int | str | None = None) -> Reader:
+        demo, tab = self.demo, f"{name}/{len(self.readers) if number is None else number}"
         reader = Reader(tab, self.history, demo.socket_url, cookie=self.cookies[name], origin=demo.origin)
         self.readers.append(reader)
         return reader
@@ -53,20 +54,30 @@ class Stage:
     def judge(self, *, timeout_s: float = 90, calls: Mapping[str, int] | None = None) -> Report:
         """Everything that this scene's history touches, once all of it has ended; fails on a violation."""
         wait_all_ended(self.demo, timeout_s)
+        report = self.verdict(calls)
+        assert not report.violations, report
+        return report
+
+    def verdict(self, calls: Mapping[str, int] | None = None) -> Report:
+        """The same as things stand now, and nothing fails."""
         streams = {entry.stream for entry in self.history.entries if entry.stream}
         truth = read_truth(self.demo, streams)
         truth.deadlines, truth.calls = self.deadlines, dict(calls or {})
         truth.worker_losses, truth.memory_losses = self.worker_losses, self.memory_losses
+        truth.tail_losses = self.tail_losses
         truth.stayed = {reader.name for reader in self.readers if reader.close_code is None}
-        report = check(self.history.entries, truth)
-        assert not report.violations, report
-        return report
+        return check(self.history.entries, truth)
 
     # Faults
 
     def kill(self, name: str) -> float:
         """Returns when."""
         self._killed[name] = self.demo.kill(name)
+        return time.monotonic()
+
+    def end(self, name: str) -> float:
+        """As a deployment does: it is asked to end, and started again. Returns when."""
+        self._killed[name] = self.demo.signal(name, signal.SIGTERM)
         return time.monotonic()
 
     def kill_worker_of(self, stream: str) -> float:

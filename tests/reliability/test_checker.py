@@ -180,6 +180,25 @@ def test_text_lost_with_worker_and_memory_is_allowed_where_it_is_announced() -> 
     assert {anomaly.rule for anomaly in report.allowed} == {"not-prefix", "shrunk"}
 
 
+def test_the_exception_lasts_until_another_worker_took_over() -> None:
+    """Until then only Redis has what was shown after the last checkpoint, however long ago the worker was lost."""
+    story = Story(1)
+    lose_text(story, told=True)
+    story.truth.worker_losses, story.truth.memory_losses = [-9.0], [0.5]
+    assert check(story.entries, story.truth).violations == []
+    story.truth.worker_losses, story.truth.memory_losses = [-9.0], [3.5]
+    assert check(story.entries, story.truth).violations
+
+
+def test_a_lost_tail_counts_only_within_one_interval() -> None:
+    story = Story(1)
+    lose_text(story, told=True)
+    story.truth.worker_losses, story.truth.tail_losses = [0.5], [1.5]
+    assert check(story.entries, story.truth).violations == []
+    story.truth.worker_losses = [-9.0]
+    assert check(story.entries, story.truth).violations
+
+
 @pytest.mark.parametrize(
     ("told", "worker", "memory"),
     [(False, [1.0], [2.0]), (True, [1.0], []), (True, [], [2.0]), (True, [1.0], [9.0])],

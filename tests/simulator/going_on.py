@@ -7,6 +7,8 @@ from typing import Any
 from tests.simulator.script import Script
 
 PIECE_CHARS = 6
+#: Whoever asks to go on quotes at least so much: else it is the next question after an answer.
+QUOTED_CHARS = 12
 
 
 def tokens(script: Script, body: dict[str, Any], whole: tuple[str, ...]) -> tuple[str, ...]:
@@ -19,9 +21,14 @@ def tokens(script: Script, body: dict[str, Any], whole: tuple[str, ...]) -> tupl
 
 
 def _own_words(body: dict[str, Any]) -> str:
-    """The assistant's turn just before the last one, in any of the three dialects."""
+    """The assistant's turn just before the last one, if that quotes its tail; in any of the three dialects."""
     turns = body.get("messages") or body.get("input") or []
     if len(turns) < 2 or turns[-2].get("role") != "assistant":
         return ""
-    content = turns[-2].get("content", "")
+    own = _text(turns[-2])
+    return own if own[-QUOTED_CHARS:] in _text(turns[-1]) else ""
+
+
+def _text(turn: dict[str, Any]) -> str:
+    content = turn.get("content", "")
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
