@@ -120,8 +120,8 @@ class ChatClient:
         """Sends a command and returns the server's `ok`. Raises CommandFailed."""
         number = next(self._ids)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        await self.send_raw(json.dumps({"type": kind, "id": number, **fields}))
         try:
+            await self.send_raw(json.dumps({"type": kind, "id": number, **fields}))
             frame: Frame = await asyncio.wait_for(answer, timeout_s)
         finally:
             self._answers.pop(number, None)
@@ -145,7 +145,7 @@ class ChatClient:
         view = self.view(generation)
         known: Frame = {"after": str(view.position), "epoch": view.epoch} if view.epoch is not None else {}
         answer = await self.command("stream.subscribe", generation=generation, **known)
-        view.epoch = answer["epoch"]
+        view.epoch = answer["epoch"] or view.epoch  # the first event may name it before this task is woken
         return answer
 
     async def follow(self, conversation: str) -> Frame:

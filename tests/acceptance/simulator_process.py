@@ -47,6 +47,11 @@ class SimulatorProcess:
             log: list[dict[str, Any]] = json.load(response)
         return [exchange for exchange in log if exchange["model"] == model]
 
+    def forget(self) -> None:
+        """Empties the log; models that fail only some times begin anew."""
+        request = urllib.request.Request(f"{self.url}/log", method="DELETE")
+        urllib.request.urlopen(request, timeout=10).close()
+
     def wait_closed(self, model: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """The newest exchange of the model, once its client has left."""
 

@@ -12,7 +12,7 @@ import json
 import re
 import time
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +84,7 @@ async def run(
     stage: Stage, simulator: SimulatorProcess, *, seed: int, minutes: float, faults: int, say: Say, folder: Path | None
 ) -> Outcome:
     """Scenes until both the time and the number of faults are reached."""
-    outcome, begun = Outcome(seed), time.monotonic()
+    outcome, begun, known = Outcome(seed), time.monotonic(), 0
     while not outcome.scenes or outcome.seconds < minutes * 60 or sum(outcome.faults.values()) < faults:
         name = f"{seed}/{outcome.scenes}"
         length_s = min(SCENE_S, minutes * 60)
@@ -94,6 +94,9 @@ async def run(
             f"scene {name}: {outcome.seconds:.0f} s, {sum(outcome.faults.values())} faults, "
             f"{sum(outcome.answers.values())} answers, {len(outcome.violations)} violations"
         )
+        for violation in outcome.violations[known:]:
+            say(f"  {violation}")
+        known = len(outcome.violations)
     return outcome
 
 
@@ -102,6 +105,7 @@ async def play(
 ) -> None:
     """One scene; what came of it is added to `outcome`."""
     file = folder / f"scene-{name.replace('/', '-')}.jsonl" if folder else None
+    before = len(outcome.violations)
     await asyncio.to_thread(stage.scene, file)
     with contextlib.closing(stage.history):
         async with contextlib.AsyncExitStack() as tabs:
@@ -116,7 +120,7 @@ async def play(
             calls = await asyncio.to_thread(provider_calls, simulator, load, outcome.faults)
             report = await asyncio.to_thread(stage.verdict, calls)
             add(outcome, stage, load, doer, report)
-    if file is not None and not outcome.violations:
+    if file is not None and len(outcome.violations) == before:
         file.unlink()
 
 
@@ -146,8 +150,7 @@ def provider_calls(simulator: SimulatorProcess, load: Load, faults: Counter[str]
     """How often the provider was asked for each stream, and its faults; the log is emptied, which renews them."""
     with urllib.request.urlopen(f"{simulator.url}/log", timeout=60) as answer:
         log = json.load(answer)
-    request = urllib.request.Request(f"{simulator.url}/log", method="DELETE")
-    urllib.request.urlopen(request, timeout=60).close()
+    simulator.forget()
     failed = [script.parse(exchange["model"]).fault for exchange in log if exchange["outcome"] in FAILED]
     faults.update(f"provider {fault}" for fault in failed)
     asked = Counter(_QUESTION.findall(json.dumps(exchange["body"]))[-1] for exchange in log if exchange["body"])
@@ -165,8 +168,17 @@ def add(outcome: Outcome, stage: Stage, load: Load, doer: Faults, report: Report
         outcome.closes.update(reader.lost_with)
         defects = [f"{reader.name} was closed with {code}" for code in set(reader.lost_with) & DEFECT_CODES]
         outcome.violations += [*reader.defects, *defects]
-    outcome.violations += [*load.refused, *map(str, report.violations), *map(str, wrong_texts(stage, load, outcome))]
-    outcome.allowed += map(str, report.allowed)
+    wrong = [*report.violations, *wrong_texts(stage, load, outcome)]
+    outcome.violations += [*load.refused, *first_of_each(wrong)]
+    outcome.allowed += first_of_each(report.allowed)
+
+
+def first_of_each(anomalies: list[Anomaly]) -> list[str]:
+    """One line for each stream and reader: text that is gone is missing after every event that showed it."""
+    groups = defaultdict[tuple[str, str], list[Anomaly]](list)
+    for anomaly in anomalies:
+        groups[anomaly.stream, anomaly.client].append(anomaly)
+    return [f"{group[0]}" + (f" (and {len(group) - 1} more)" if group[1:] else "") for group in groups.values()]
 
 
 def wrong_texts(stage: Stage, load: Load, outcome: Outcome) -> Iterator[Anomaly]:

@@ -50,7 +50,7 @@ class Report:
 
 def check(entries: list[Entry], truth: Truth) -> Report:
     """All anomalies of one run."""
-    report = Report()
+    report, lost = Report(), dict[str, list[float]]()
     by_reader: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.stream:
@@ -58,7 +58,9 @@ def check(entries: list[Entry], truth: Truth) -> Report:
     for (client, stream), own in by_reader.items():
         applied = [entry for entry in own if entry.op == "apply"]
         for anomaly in _reader(client, stream, own, applied, truth):
-            allowed = anomaly.rule in _CONTINUITY and _was_announced(anomaly, applied, losses(stream, entries, truth))
+            if stream not in lost:
+                lost[stream] = losses(stream, entries, truth)
+            allowed = anomaly.rule in _CONTINUITY and _was_announced(anomaly, applied, lost[stream])
             (report.allowed if allowed else report.violations).append(anomaly)
     for rule in (_divergent, _two_terminals, _no_terminal, _lost_accept, _double_bill, _late):
         report.violations.extend(rule(entries, truth))
@@ -148,10 +150,15 @@ def _lost_write(applied: list[Entry], log: list[str], anomaly: _Make) -> Iterato
 
 def losses(stream: str, entries: list[Entry], truth: Truth) -> list[float]:
     """When text of this stream may have been lost with a worker and Redis's memory together."""
-    starts = [entry.t for entry in entries if entry.stream == stream and entry.kind == "stream.started"]
+    heard = [
+        (entry.t, Position.parse(entry.position).attempt)
+        for entry in entries
+        if entry.stream == stream and entry.op == "recv" and entry.position
+    ]
     both = []
     for worker in truth.worker_losses:
-        taken_over = min((t for t in starts if t > worker), default=worker)
+        known = max((attempt for t, attempt in heard if t <= worker), default=0)
+        taken_over = min((t for t, attempt in heard if t > worker and attempt > known), default=worker)
         for memory in truth.memory_losses:
             if worker - CHECKPOINT_S <= memory <= max(taken_over, worker + CHECKPOINT_S):
                 both.append(max(worker, memory))

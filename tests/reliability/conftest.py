@@ -1,14 +1,43 @@
-"""One demo for each module of rows: `stage` is emptied before each test."""
+"""One demo for each module of rows and each database: `stage` is emptied before each test.
+
+Every row that touches the database runs on both; a test that says `@ON_SQLITE` is about something else.
+"""
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
+from tests.postgres import Postgres, programs
 from tests.reliability.stage import Stage
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    folder = programs()
+    if folder is None and not os.environ.get("CHATSITE_REQUIRE_ALL"):
+        pytest.skip("PostgreSQL's server is not installed")
+    assert folder is not None
+    server = Postgres(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The address of an empty database of PostgreSQL, or nothing for SQLite."""
+    if request.param == "sqlite":
+        return ""
+    server: Postgres = request.getfixturevalue("postgres_server")
+    return server.create(f"rows{next(_numbers)}")
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +47,18 @@ def simulator() -> Iterator[SimulatorProcess]:
 
 
 @pytest.fixture(scope="module")
-def module_stage(simulator: SimulatorProcess, request: pytest.FixtureRequest) -> Iterator[Stage]:
+def module_stage(simulator: SimulatorProcess, database: str, request: pytest.FixtureRequest) -> Iterator[Stage]:
     models: list[str] = getattr(request.module, "MODELS", [])
-    env = simulator.env(openai=models) if models else {}
-    with Demo(web=2, workers=2, env=env | {"DEMO_TOKENS_PER_SECOND": "30"}) as demo:
+    anthropic: list[str] = getattr(request.module, "ANTHROPIC_MODELS", [])
+    env = simulator.env(openai=models, anthropic=anthropic) if models else {}
+    env |= {"DEMO_TOKENS_PER_SECOND": "30", **getattr(request.module, "ENV", {})}
+    with Demo(web=2, workers=2, env=env, postgres=database) as demo:
         yield Stage(demo)
 
 
 @pytest.fixture
-def stage(module_stage: Stage) -> Stage:
+def stage(module_stage: Stage, simulator: SimulatorProcess) -> Stage:
+    simulator.forget()
     return module_stage.scene()
 
 
@@ -38,5 +70,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and isinstance(stage, Stage):
         report.sections.append(("processes", "\n".join(stage.demo.lines[-60:])))
         query = "SELECT * FROM streaming_generation WHERE finished_at IS NULL"
-        report.sections.append(("not over", "\n".join(str(dict(row)) for row in stage.demo.rows(query))))
+        report.sections.append(("not over", "\n".join(map(str, stage.demo.rows(query)))))
     return report

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 import redis
 
 from tests.acceptance.rig import Demo
@@ -16,6 +17,8 @@ from tests.reliability.ground_truth import read_truth, wait_all_ended
 from tests.reliability.history import Deadline, History
 from tests.reliability.reader import Reader
 
+#: For tests of what the database has no part in.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module")
 #: Of a worker's death, and of Redis's loss, until people hear something (RELIABILITY, section 2).
 GOES_ON_WITHIN_S = 15.0
 NEWS = frozenset({"stream.started", "stream.queued", "stream.snapshot"})

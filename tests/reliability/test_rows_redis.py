@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.acceptance.rig import until
-from tests.reliability.stage import Stage
+from tests.reliability.stage import ON_SQLITE, Stage
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
 
@@ -45,6 +45,7 @@ async def test_row_14_redis_killed_and_empty_costs_no_character(stage: Stage) ->
     assert not bob.lost_with
 
 
+@ON_SQLITE
 async def test_row_17_flushall_while_streaming_costs_no_character(stage: Stage) -> None:
     async with stage.reader("ann") as ann:
         stream = await ann.ask(stage.conversation, "go", model=MODELS[1])

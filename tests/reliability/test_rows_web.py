@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import sqlite3
 import subprocess
 import time
 import uuid
@@ -15,7 +14,7 @@ import pytest
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.reliability.ground_truth import wait_all_ended
 from tests.reliability.reader import Reader
-from tests.reliability.stage import Stage
+from tests.reliability.stage import ON_SQLITE, Stage
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
 
@@ -33,11 +32,10 @@ def resident_kib(pid: int) -> int:
     return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True).stdout)
 
 
+@ON_SQLITE
 async def test_row_4_a_client_that_never_reads_is_put_out_and_delays_nobody(stage: Stage) -> None:
     webs = [stage.demo.pid(name) for name in ("web 1", "web 2")]
-    deaf = stage.demo.client("bob", acks=False, pongs=False, heal=False)
-    await deaf.connect()
-    async with stage.reader("ann") as ann:
+    async with stage.demo.client("bob", acks=False, pongs=False, heal=False) as deaf, stage.reader("ann") as ann:
         stream = await ann.ask(stage.conversation, "go", model=LOUD)
         await deaf.subscribe(stream)
         deaf.pause()
@@ -51,7 +49,6 @@ async def test_row_4_a_client_that_never_reads_is_put_out_and_delays_nobody(stag
         assert await deaf.closed(5) == 4008
         assert view.holes == 0
         stage.judge()
-    await deaf.close()
     assert max(grown) <= 25_000, "the web process holds what a client does not take"
     assert not ann.lost_with
 
@@ -76,16 +73,13 @@ async def test_row_22_a_locked_database_stops_no_heartbeat(stage: Stage) -> None
         await ann.follow_stream(stream)
         view = ann.view(stream)
         await ann.until(lambda: len(view.text) > 60, "some text")
-        lock = sqlite3.connect(stage.demo.data / "chatsite.sqlite3", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        text, gaps, last, end = view.text, list[float](), time.monotonic(), time.monotonic() + LOCK_S
-        while time.monotonic() < end:
-            known = view.position
-            await ann.until(lambda known=known: view.position > known, "text while the database is locked", 15)  # type: ignore[misc]
-            gaps.append(time.monotonic() - last)
-            last = time.monotonic()
-        lock.execute("ROLLBACK")
-        lock.close()
+        with stage.demo.database.locked():
+            text, gaps, last, end = view.text, list[float](), time.monotonic(), time.monotonic() + LOCK_S
+            while time.monotonic() < end:
+                known = view.position
+                await ann.until(lambda known=known: view.position > known, "text while the database is locked", 15)  # type: ignore[misc]
+                gaps.append(time.monotonic() - last)
+                last = time.monotonic()
         assert len(view.text) > len(text) + 100
         await ann.ended(stream)
         stage.judge()

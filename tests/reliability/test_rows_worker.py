@@ -95,7 +95,7 @@ def send_task(stage: Stage, stream: str, times: int) -> None:
     env = {
         "DJANGO_SETTINGS_MODULE": "chatsite.settings",
         "SECRET_KEY": "for-tests",
-        "DATABASE_URL": f"sqlite:///{stage.demo.data / 'chatsite.sqlite3'}",
+        "DATABASE_URL": stage.demo.database.url,
         "REDIS_URL": f"unix://{redis}",
         "CELERY_BROKER_URL": f"redis+socket://{redis}",
     }
