@@ -13,7 +13,8 @@ from tests.acceptance.simulator_process import SimulatorProcess
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
-CLOSED_WITHIN_S = 1.0
+#: 1 s in 95 of 100 cases is promised, 5 s at most; without the flag it would be the provider's own end, far later.
+CLOSED_WITHIN_S = 3.0
 STEADY, SILENT, LATE = (
     "sim-tokens=400+rate=20",
     "sim-tokens=60+rate=20+fault=stall+at=20",
@@ -40,7 +41,7 @@ def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
 async def stop_and_check(
     demo: Demo, simulator: SimulatorProcess, client: ChatClient, other: ChatClient, generation: str, model: str
 ) -> None:
-    """Stop from the other tab; both end stopped, with the row's text, and the provider was left within a second."""
+    """Stop from the other tab; both end stopped, with the row's text, and the provider was left at once."""
     asked = time.time()
     await other.command("generation.stop", generation=generation)
     exchange = simulator.wait_closed(model)

@@ -58,7 +58,7 @@ class Simulator:
             connection.abort()
         await self.until(lambda: not self._connections)
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
         """Waits until something in the log has become true. Raises TimeoutError."""
         changed = asyncio.Event()
         self._waiters.add(changed)

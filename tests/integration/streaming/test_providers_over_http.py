@@ -140,7 +140,7 @@ async def test_a_body_without_end_after_the_end_marker_delays_but_does_not_fail(
     start = time.monotonic()
     answer = await client.read("tokens=3,fault=hang")
     assert answer.parts[-1] == Finish("stop")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,10 @@ async def test_a_complete_answers_connection_serves_the_next_one(client: Client)
 
 
 async def test_more_streams_than_a_default_pool_run_at_once(client: Client) -> None:
-    answers = asyncio.gather(*(client.read("tokens=3,first=2,rate=100") for _ in range(120)))
-    await client.simulator.until(lambda: len(client.simulator.exchanges) == 120)
-    assert all(answer.error is None for answer in await answers)
+    answers = asyncio.gather(*(client.read("tokens=3,fault=stall,at=0") for _ in range(120)))
+    await client.simulator.until(lambda: len(client.simulator.exchanges) == 120, 30)  # none of them ends by itself
+    answers.cancel()
+    await asyncio.wait({answers})
 
 
 async def test_nothing_of_ours_but_model_prompt_and_key_reaches_the_vendor(client: Client) -> None:

@@ -273,7 +273,7 @@ async def test_whoever_waits_for_the_log_hears_that_the_row_is_lost(wired: Fault
     wired.cut()
     writer.feed(" more")
     await change_row(writer.generation_id, attempt=2)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         await engine.publisher.drained(writer)
     assert isinstance(writer.refused, Fenced)
 

@@ -93,7 +93,7 @@ async def test_a_defect_at_the_beginning_lets_the_provider_go(engine: Engine, mo
 
     monkeypatch.setattr(engine.publisher, "begin", fail)
     generation_id, call = await engine.begin()
-    await asyncio.wait_for(call.closed.wait(), 2)
+    await asyncio.wait_for(call.closed.wait(), 10)
     stored = await engine.ends(generation_id)
     assert (stored.status, stored.error_code) == (Status.FAILED, "internal")
 

@@ -74,7 +74,7 @@ async def test_the_pace_is_absolute() -> None:
     async with Simulator() as simulator:
         start = time.monotonic()
         await asyncio.gather(*(_read(simulator, "sim-tokens=40,rate=40,first=0.2") for _ in range(50)))
-        assert 1.1 < time.monotonic() - start < 2.0
+        assert 1.1 < time.monotonic() - start < 10  # one after the other: a minute
 
 
 async def test_a_slow_reader_is_waited_for_and_not_buffered_without_end() -> None:
