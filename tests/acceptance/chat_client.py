@@ -143,7 +143,9 @@ class ChatClient:
     async def subscribe(self, generation: str) -> Frame:
         """Follows a stream from the last position that this client has seen; everything if it has seen nothing."""
         view = self.view(generation)
-        known: Frame = {"after": str(view.position), "epoch": view.epoch} if view.epoch is not None else {}
+        known: Frame = {} if view.epoch is None else {"after": str(view.position)}
+        if view.epoch:  # empty: a snapshot of a text that has no log
+            known["epoch"] = view.epoch
         answer = await self.command("stream.subscribe", generation=generation, **known)
         view.epoch = answer["epoch"] or view.epoch  # the first event may name it before this task is woken
         return answer

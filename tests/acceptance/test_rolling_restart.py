@@ -75,12 +75,13 @@ async def test_a_web_process_that_ends_tells_its_sockets_when_to_come_back(demo:
         await client.subscribe(generation)
     first = clients[0].view(generation)
     await clients[0].until(lambda: first.counts.get("stream.delta", 0) > 20, "some text")
-    ended = demo.signal("web 1", signal.SIGTERM)
+    name = demo.busiest_web()
+    ended = demo.signal(name, signal.SIGTERM)
     happened = Counter(await asyncio.gather(*(through_a_restart(client, generation) for client in clients)))
     until(lambda: not is_alive(ended), "the end of the process", 10)
     for client in clients:
         await client.close()
-    demo.wait_restarted("web 1", ended)
+    demo.wait_restarted(name, ended)
     assert happened["came back"], "no socket was on the process that ended: the test proves nothing"
     told = [hint for client in clients for hint in hints(client)]
     assert len(told) == happened["came back"]

@@ -109,6 +109,12 @@ test("a snapshot replaces the text when its last part came", () => {
   assert.deepEqual(stream.known, { after: "2-7", epoch: "e1" });
 });
 
+test("after a snapshot of a text that has no log, no epoch is named, but the place is", () => {
+  const stream = new Stream(ID);
+  stream.apply({ ...snapshot("2-7", "text", { recovered: false }), epoch: "" });
+  assert.deepEqual(stream.known, { after: "2-7" });
+});
+
 test("a snapshot with more of the same text only adds to it", () => {
   const stream = new Stream(ID);
   applyAll(stream, [snapshot("1-2", "ab")]);

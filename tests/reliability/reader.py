@@ -111,7 +111,10 @@ class Reader(ChatClient):
             try:
                 await self.subscribe(stream)
                 return
-            except (*AWAY, ConnectionError):
+            except (*AWAY, ConnectionError) as error:
+                if isinstance(error, CommandFailed) and not error.frame.get("retryable"):
+                    self.defects.append(f"{self.name}: a subscription to {stream} was refused: {error}")
+                    return
                 await asyncio.sleep(0.3)
 
     async def ended_somewhere(self, stream: str, timeout_s: float = 60) -> StreamView:

@@ -33,7 +33,8 @@ export class Stream {
   /** What a subscription asks for: everything after what is known, or everything. */
   get known() {
     if (this.epoch === null) return {};
-    return { after: `${this.position.attempt}-${this.position.seq}`, epoch: this.epoch };
+    const after = `${this.position.attempt}-${this.position.seq}`;
+    return this.epoch ? { after, epoch: this.epoch } : { after }; // empty: a snapshot of a text that has no log
   }
 
   /** The answer to a subscription. */
