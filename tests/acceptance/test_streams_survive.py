@@ -16,8 +16,9 @@ from tests.acceptance.stream_view import StreamView
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
-#: Emoji joined by ZWJ, \r\n and three-byte characters; slow enough for each delta to be an event of its own.
-STORY = "sim-tokens=90+rate=20+unicode=1"
+#: Emoji joined by ZWJ, \r\n and three-byte characters; slow enough for each delta to be an event of its own, and so
+#: many that 60 are left where a busy machine joins some.
+STORY = "sim-tokens=150+rate=20+unicode=1"
 LONG = "sim-tokens=200+rate=25+unicode=1+seed=5"
 
 
