@@ -59,7 +59,7 @@ async def test_row_6_a_killed_web_process_costs_its_readers_a_moment(stage: Stag
         stream = await readers[0].ask(stage.conversation, "go", model=STEADY)
         await asyncio.gather(*(reader.follow_stream(stream) for reader in readers))
         await readers[0].until(lambda: len(readers[0].view(stream).text) > 100, "some text")
-        at = stage.kill("web 1")
+        at = stage.kill(stage.demo.busiest_web())
         await asyncio.gather(*(reader.ended_somewhere(stream, 40) for reader in readers))
         stage.judge(calls={stream: len(simulator.exchanges(STEADY))})
         back = [entry.t - at for entry in stage.history.entries if entry.op == "connect" and entry.t > at]
