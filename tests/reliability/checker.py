@@ -216,6 +216,11 @@ def _lost_accept(entries: list[Entry], truth: Truth) -> Iterator[Anomaly]:
 
 
 def _double_bill(entries: list[Entry], truth: Truth) -> Iterator[Anomaly]:
+    accepted: dict[str, str] = {}
+    for entry in entries:
+        if entry.op == "accept" and entry.kind and accepted.setdefault(entry.kind, entry.stream) != entry.stream:
+            what = f"message {entry.kind} was accepted before, as {accepted[entry.kind]}"
+            yield Anomaly("double-bill", entry.stream, entry.client, what, entry.t)
     for stream, row in truth.rows.items():
         numbers = [attempt.number for attempt in row.attempts]
         billed = [attempt.output_tokens for attempt in row.attempts if attempt.output_tokens is not None]

@@ -26,7 +26,8 @@ def sha8(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`kind`: the frame's type; of a `close`, its code. `length`: characters shown after an `apply`."""
+    """`kind`: the frame's type; of a `close`, its code; of an `accept`, the client's number of the message. `length`:
+    characters shown after an `apply`."""
 
     t: float
     client: str

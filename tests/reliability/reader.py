@@ -5,23 +5,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import uuid
 from typing import Any
 
 from websockets.exceptions import WebSocketException
 
+from streaming.events import Position
 from tests.acceptance.chat_client import ChatClient, CommandFailed, Frame
-from tests.acceptance.stream_view import StreamView
+from tests.acceptance.stream_view import Outcome, StreamView
 from tests.reliability.history import History, sha8
 
 BACKOFF_S = (0.05, 0.2, 0.5, 1.0)
 AWAY = (OSError, WebSocketException, TimeoutError, AssertionError, CommandFailed)
 
 
+class NaiveView(StreamView):
+    """Takes every event as the next one."""
+
+    def _event(self, frame: Frame) -> Outcome:
+        if "position" in frame and frame["type"] == "stream.delta":
+            self.position = Position.parse(frame["position"])
+            self.text += frame["text"]
+            return "applied"
+        return super()._event(frame)
+
+
 class Reader(ChatClient):
     """`async with` keeps it connected until the end of the block; `follow_stream` keeps a stream subscribed."""
 
-    def __init__(self, name: str, history: History, url: str, *, cookie: str, origin: str, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, history: History, url: str, *, cookie: str, origin: str, seed: int = 0, naive: bool = False
+    ) -> None:
         super().__init__(url, cookie=cookie, origin=origin)
+        #: It believes whatever comes: what protects it then is the server alone.
+        self.naive = naive
         self.name, self.log = name, history
         self.conn = 0
         #: Close codes of sockets that it lost, oldest first.
@@ -101,6 +118,11 @@ class Reader(ChatClient):
 
     # Streams
 
+    def view(self, generation: str) -> StreamView:
+        if self.naive and generation not in self.streams:
+            self.streams[generation] = NaiveView(generation)
+        return super().view(generation)
+
     async def follow_stream(self, stream: str) -> None:
         self.followed.add(stream)
         await self._subscribe_until_it_works(stream, self.conn)
@@ -128,6 +150,19 @@ class Reader(ChatClient):
         assert view.is_whole, f"{len(view.text)} characters that are not the text of the end"
         return view
 
+    async def told_of_the_end(self, stream: str, timeout_s: float = 90) -> StreamView:
+        """Waits for an end of any kind, also of a text that is not the row's: the checker judges that."""
+        view = self.view(stream)
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(lambda: view.end is not None)
+        return view
+
+    async def connected(self, timeout_s: float = 30) -> None:
+        """Waits until the keeper has a socket again."""
+        async with asyncio.timeout(timeout_s):
+            while self.close_code is not None or not self.hello:
+                await asyncio.sleep(0.02)
+
     async def subscribe(self, generation: str) -> Frame:
         answer = await super().subscribe(generation)
         epoch, recovered = answer["epoch"] or "", bool(answer["recovered"])
@@ -135,9 +170,10 @@ class Reader(ChatClient):
         return answer
 
     async def ask(self, conversation: str, text: str, **fields: Any) -> str:
+        message = fields.setdefault("client_message_id", str(uuid.uuid4()))
         generation = await super().ask(conversation, text, **fields)
         if generation:
-            self.log.add(self.name, self.conn, "accept", stream=generation)
+            self.log.add(self.name, self.conn, "accept", stream=generation, kind=message)
         return generation
 
     def _stream_frame(self, frame: Frame) -> None:

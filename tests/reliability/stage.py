@@ -45,12 +45,13 @@ class Stage:
         self.worker_losses: list[float] = []
         self.memory_losses: list[float] = []
         self.tail_losses: list[float] = []
+        self.revoked: dict[tuple[str, str], float] = {}
         self.readers: list[Reader] = []
         return self
 
-    def reader(self, name: str = "ann", number: int | str | None = None) -> Reader:
+    def reader(self, name: str = "ann", number: int | str | None = None, *, naive: bool = False) -> Reader:
         demo, tab = self.demo, f"{name}/{len(self.readers) if number is None else number}"
-        reader = Reader(tab, self.history, demo.socket_url, cookie=self.cookies[name], origin=demo.origin)
+        reader = Reader(tab, self.history, demo.socket_url, cookie=self.cookies[name], origin=demo.origin, naive=naive)
         self.readers.append(reader)
         return reader
 
@@ -67,7 +68,7 @@ class Stage:
         truth = read_truth(self.demo, streams)
         truth.deadlines, truth.calls = self.deadlines, dict(calls or {})
         truth.worker_losses, truth.memory_losses = self.worker_losses, self.memory_losses
-        truth.tail_losses = self.tail_losses
+        truth.tail_losses, truth.revoked = self.tail_losses, self.revoked
         truth.stayed = {reader.name for reader in self.readers if reader.close_code is None}
         return check(self.history.entries, truth)
 

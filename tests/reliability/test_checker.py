@@ -10,7 +10,7 @@ import pytest
 
 from tests.reliability.checker import RULES, check
 from tests.reliability.histories import Story
-from tests.reliability.history import AttemptTruth, Deadline, Entry, load, sha8
+from tests.reliability.history import AttemptTruth, Deadline, Entry, RowTruth, load, sha8
 
 Spoil = Callable[[Story], None]
 
@@ -113,6 +113,13 @@ def tokens_that_no_attempt_used(story: Story) -> None:
     row_without(story, output_tokens=99)
 
 
+def one_message_accepted_twice(story: Story) -> None:
+    story.entries.insert(0, Entry(0.0, "c0", 1, "accept", "another", kind="m1"))
+    story.truth.rows["another"] = RowTruth("completed", "")
+    place = next(at for at, entry in enumerate(story.entries) if entry.op == "accept" and entry.stream == story.stream)
+    change(story, place, kind="m1")
+
+
 def leak(story: Story) -> None:
     story.truth.revoked["c1", story.stream] = -6.0
 
@@ -137,6 +144,7 @@ PLANTED: list[tuple[str, Spoil]] = [
     ("lost-accept", lost_accept),
     ("double-bill", more_calls_than_attempts),
     ("double-bill", one_attempt_twice),
+    ("double-bill", one_message_accepted_twice),
     ("double-bill", tokens_that_no_attempt_used),
     ("leak", leak),
     ("late", late),
