@@ -47,6 +47,8 @@ class Reader(ChatClient):
         self.defects: list[str] = []
         #: Each envelope takes it so long: a poor line.
         self.slow_s = 0.0
+        #: There is a socket, and it was greeted.
+        self.online = asyncio.Event()
         self.followed: set[str] = set()
         self._random = random.Random(f"{name} {seed}")
         self._keeper: asyncio.Task[None] | None = None
@@ -77,10 +79,16 @@ class Reader(ChatClient):
             await self._leave()
             raise
         self.log.add(self.name, self.conn, "connect")
+        self.online.set()
         return hello
+
+    async def drop(self) -> None:
+        self.online.clear()
+        await super().drop()
 
     async def _leave(self) -> None:
         """Nothing of a socket before may speak for the next one."""
+        self.online.clear()
         if self._socket is not None:
             self._socket.transport.abort()
         if self._reader is not None:
@@ -156,12 +164,6 @@ class Reader(ChatClient):
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: view.end is not None)
         return view
-
-    async def connected(self, timeout_s: float = 30) -> None:
-        """Waits until the keeper has a socket again."""
-        async with asyncio.timeout(timeout_s):
-            while self.close_code is not None or not self.hello:
-                await asyncio.sleep(0.02)
 
     async def subscribe(self, generation: str) -> Frame:
         answer = await super().subscribe(generation)

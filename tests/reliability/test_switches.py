@@ -1,6 +1,6 @@
 """Six protections and one more, each taken away from running processes: the checker must then find what it prevents.
 
-Every scene is scripted, so that it does not depend on luck, and runs with the protection as well: then nothing is wrong.
+Every scene is scripted, so that it does not depend on luck, and runs with the protection too: then nothing is wrong.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from tests.reliability.switches.board import FOLDER, Board
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
 
 #: Asked to go on, this model begins its answer again: two attempts never write the same.
-ANEW = "sim-tokens=400+rate=20+seed=1"
+ANEW = "sim-tokens=280+rate=20+seed=1"
 SHORT = "sim-tokens=30+rate=40+seed=2"
 STEADY = "sim-tokens=120+rate=30+seed=3"
-GOES_ON = "sim-tokens=500+rate=25+repeat=30+seed=4"
+GOES_ON = "sim-tokens=300+rate=25+repeat=30+seed=4"
 MODELS = [ANEW, SHORT, STEADY, GOES_ON]
 BOTH = pytest.mark.parametrize("protected", [True, False], ids=["protected", "unprotected"])
 
@@ -197,7 +197,7 @@ async def test_without_idempotence_a_message_sent_again_is_answered_twice(
             await ann.follow_stream(first)
             await ann.told_of_the_end(first)
             await ann.drop()  # and if its answer had been lost with the connection, the client would
-            await ann.connected()
+            await asyncio.wait_for(ann.online.wait(), 30)
             again = await ann.ask(stage.conversation, "go", **message)
             await ann.follow_stream(again)
             await ann.told_of_the_end(again)

@@ -7,7 +7,8 @@ from typing import Any
 from tests.simulator.script import Script
 
 PIECE_CHARS = 6
-#: Whoever asks to go on quotes at least so much: else it is the next question after an answer.
+#: Whoever asks to go on quotes at least so much, else it is the next question after an answer; and it is repeated only
+#: where so much was said, since a shorter repetition cannot be told from the text itself (`streaming/continuation.py`).
 QUOTED_CHARS = 12
 
 
@@ -16,7 +17,8 @@ def tokens(script: Script, body: dict[str, Any], whole: tuple[str, ...]) -> tupl
     text, shown = "".join(whole).replace("\r\n", "\n"), _own_words(body)
     if script.repeat < 0 or not shown or not text.startswith(shown):
         return whole
-    rest = text[max(0, len(shown) - script.repeat) :]
+    repeated = script.repeat if len(shown) >= QUOTED_CHARS else 0
+    rest = text[max(0, len(shown) - repeated) :]
     return tuple(rest[at : at + PIECE_CHARS] for at in range(0, len(rest), PIECE_CHARS))
 
 
