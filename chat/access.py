@@ -65,6 +65,15 @@ def access_generation(user: User, generation_id: UUID | str, role: str = Role.VI
     return answers[0]
 
 
+def access_stream(user: User, generation_id: UUID | str) -> UUID:
+    """The conversation of an answer that `user` may read, in one query: when a web process dies, all its readers ask
+    at once. Raises NotFound."""
+    homes = _homes(_uuid(generation_id), id_of(user))
+    if not homes:
+        raise NotFound
+    return homes[0]
+
+
 def access_message(user: User, message_id: int, role: str = Role.VIEWER) -> Message:
     """The message, with its conversation. Raises NotFound and Forbidden."""
     message = Message.objects.filter(pk=message_id).select_related("conversation").first()
@@ -86,6 +95,12 @@ def _check_role(user: User, role: str, *, conversation_id: UUID) -> None:
 def _roles(conversation_id: UUID, user_id: int) -> QuerySet[Participant, str]:
     here = Participant.objects.filter(conversation_id=conversation_id, user_id=user_id, user__is_active=True)
     return here.values_list("role", flat=True)
+
+
+@prepared
+def _homes(generation_id: UUID, user_id: int) -> QuerySet[Participant, UUID]:
+    here = Participant.objects.filter(user_id=user_id, user__is_active=True)
+    return here.filter(conversation__messages__generation_id=generation_id).values_list("conversation_id", flat=True)
 
 
 @prepared

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from chat import changes, services, sockets
-from chat.access import Role, access_conversation, access_generation
+from chat.access import Role, access_conversation, access_generation, access_stream
 from chat.commands import (
     Command,
     EditMessage,
@@ -81,10 +81,10 @@ class CommandHandlers:
 
     async def subscribe_stream(self, command: SubscribeStream, reply: Reply) -> None:
         socket, generation = self._socket, str(command.generation)
-        answer = await database.call(access_generation, socket.user, command.generation)
+        home = await database.call(access_stream, socket.user, command.generation)
         if generation not in socket.streams and len(socket.streams) >= STREAMS_PER_SOCKET:
             raise Refused(f"One socket watches at most {STREAMS_PER_SOCKET} answers.", code="too_many")
-        socket.stream_homes[generation] = str(answer.conversation_id)
+        socket.stream_homes[generation] = str(home)
 
         def opened(stream: SubscriptionOpened) -> None:
             reply(generation=generation, epoch=stream.epoch, recovered=stream.recovered, status=stream.status)

@@ -147,8 +147,17 @@ def test_the_gates_hold_without_any_socket(db: Any, who: str) -> None:
         (access.access_conversation, str(scene.conversation.pk)),
         (access.access_conversation, "no-uuid"),
         (access.access_generation, scene.running),
+        (access.access_stream, scene.running),
         (access.access_message, scene.question),
     ]
     for gate, id in gates:
         with pytest.raises(access.NotFound):
             gate(person, id)
+
+
+def test_the_right_to_a_stream_costs_one_query(db: Any, django_assert_num_queries: Any) -> None:
+    scene = make_scene("message.send")
+    member = scene.conversation.people.get(username="member")
+    access.access_stream(member, scene.running)  # the first call of all builds the query
+    with django_assert_num_queries(1):
+        assert access.access_stream(member, scene.running) == scene.conversation.pk
