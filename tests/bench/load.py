@@ -4,6 +4,9 @@ open   {kind, port, sockets: [[path, cookie], …], shared}   connect, a few at 
 watch  {conversations: [one per viewer]}                    as the page does when it shows a conversation
 follow {generations: [one per viewer]}                      subscribe to one stream each
 ask    {asks: [[at_s, viewer, conversation, text, model]]}  questions at their times; their answers are followed
+resume {viewer, port, socket, missing, times}               to its one answer, which has ended: see `returning`
+back   {viewers, since_ns, timeout_s}                       until all whose sockets were lost see text again
+hold   {seconds}                                            stay, and answer heartbeats → how many are still open
 wait   {streams, timeout_s}                                 until so many streams have ended
 take   {tokens}                                             what was seen, checked; then forget it
 close  {}
@@ -21,9 +24,10 @@ from typing import Any
 import uvloop
 
 from tests.bench.followed import Followed, Reader
+from tests.bench.returning import ReturningViewer, RudeViewer, resume
 from tests.bench.viewers import ACK_NS, ChatViewer, Faults, StockViewer
 
-KINDS = {"chat": ChatViewer, "stock": StockViewer}
+KINDS = {"chat": ChatViewer, "stock": StockViewer, "returning": ReturningViewer, "rude": RudeViewer}
 CONNECT_AT_ONCE = 20
 ACK_PERIOD_S = 0.1
 
@@ -49,8 +53,9 @@ class Load:
         return {"seconds": time.monotonic() - started}
 
     async def watch(self, conversations: list[str]) -> dict[str, Any]:
+        started = time.monotonic()
         await self._each("conversation.subscribe", "conversation", conversations)
-        return {}
+        return {"seconds": time.monotonic() - started}
 
     async def follow(self, generations: list[str]) -> dict[str, Any]:
         for viewer, generation in zip(self._viewers, generations, strict=True):
@@ -73,6 +78,27 @@ class Load:
         for at_s, viewer, *question in asks:
             loop.call_at(start + at_s, self._viewers[viewer].ask, *question)
         return {}
+
+    async def resume(self, viewer: int, port: int, socket: list[str], missing: int, times: int) -> dict[str, Any]:
+        (known,) = self._viewers[viewer].streams.values()
+        seen = await resume(known, missing, times, address=(port, *socket), faults=self._faults)
+        return {**seen, "faults": self._faults.counts}
+
+    async def back(self, viewers: int, since_ns: int, timeout_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
+        while sum(viewer.back_ns > since_ns for viewer in self._viewers) < viewers:
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.05)  # the moments themselves are stamped
+        took = [(viewer.back_ns - since_ns) / 1e9 for viewer in self._viewers if viewer.back_ns > since_ns]
+        tries = sum(viewer.tries for viewer in self._viewers)
+        return {"took_s": took, "tries": tries, "faults": self._faults.counts}
+
+    async def hold(self, seconds: float) -> dict[str, Any]:
+        await asyncio.sleep(seconds)
+        is_open = sum(viewer.is_open for viewer in self._viewers)
+        beats = sum(viewer.heartbeats for viewer in self._viewers)
+        return {"open": is_open, "heartbeats": beats, "faults": self._faults.counts}
 
     async def wait(self, streams: int, timeout_s: float) -> dict[str, Any]:
         try:

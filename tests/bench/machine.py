@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -56,3 +57,25 @@ class CpuClock:
     def read(self) -> dict[str, float]:
         now = self._read()
         return {name: now[name] - started for name, started in self._started.items()}
+
+
+def resident_kb(pid: int) -> float:
+    """Memory of a process that is in RAM now, in units of 1,000 bytes. Raises NotMeasured."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        raise NotMeasured(f"process {pid} is gone") from None
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1000
+
+
+def allow_files(count: int) -> None:
+    """So many open files, in this process and those that it starts. Raises NotMeasured."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    try:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (count, max(hard, count) if hard != resource.RLIM_INFINITY else hard)
+        )
+    except (ValueError, OSError):
+        raise NotMeasured(f"{count} open files are not allowed here: ulimit -n is {soft}, at most {hard}") from None

@@ -107,7 +107,7 @@ def _begin(appender: Helper, people: People, streams: int) -> list[str]:
 
 def _stock(site: Site, rounds: list[dict[str, Any]], *, streams: int, viewers: int) -> list[FanOut]:
     measured = []
-    with _stock_web(site) as (web, port), Helper("tests.bench.baselines.stock_publish", env=site.env) as publisher:
+    with stock_web(site) as (web, port), Helper("tests.bench.baselines.stock_publish", env=site.env) as publisher:
         for round_ in rounds:
             with Helper("tests.bench.load") as load:
                 groups = [uuid4().hex for _ in range(streams)]
@@ -137,7 +137,7 @@ def _round(load: Helper, publisher: Helper, told: dict[str, Any], viewers: int, 
 
 
 @contextlib.contextmanager
-def _stock_web(site: Site) -> Iterator[tuple[int, int]]:
+def stock_web(site: Site) -> Iterator[tuple[int, int]]:
     """The stock idiom's web process and its port: the same server with the same flags on the same Valkey."""
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:
         words = [STOCK if word == OURS else word for word in commands.web_words(listener.fileno())]

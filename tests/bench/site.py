@@ -131,7 +131,7 @@ class Site:
         return commands.environment(folder, commands.ValkeyAddress(folder), self.port) | self._demo_env
 
     def people(self, count: int, *, shared: bool = False) -> People:
-        seeded = self._staff.do("people", count=count, shared=shared)
+        seeded = self._staff.do("people", within_s=600, count=count, shared=shared)
         return People(seeded["people"], seeded["cookies"], seeded["conversations"])
 
     def pids(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import machine, n_cost, n_delay, n_fanout, n_first_text, n_worker
+from tests.bench import machine, n_cost, n_delay, n_fanout, n_faults, n_first_text, n_resume, n_sockets, n_worker
 from tests.bench.lanes import suite as lanes
 from tests.bench.machine import NotMeasured
 from tests.bench.report import Result
@@ -30,7 +30,10 @@ BENCHMARKS = {
         Benchmark("N3", "tokens per second of one worker process at saturation", n_worker.saturation),
         Benchmark("N4", "added delay from provider to client, 100 streams", n_delay.added_delay),
         Benchmark("N5", "added time to first token", n_first_text.first_text),
+        Benchmark("N6", "10,000 idle authenticated sockets in one web process", n_sockets.idle_sockets),
+        Benchmark("N7", "coming back to a long answer, and 1,000 who come back at once", n_resume.resuming),
         Benchmark("N8", "500 streams open in one worker process", n_worker.many_open),
+        Benchmark("N10", "lost or doubled characters over 1,000 faults", n_faults.characters),
         Benchmark("N11", "processor time per 1,000 tokens, 50 streams", n_cost.budget),
         Benchmark("N12", "200 streams arriving over 2 s, everything on two cores", n_cost.crowd),
         Benchmark("LANES", "goals G1 to G9 of the lanes, beside the formulas of Gradio and Cloudflare", lanes.goals),

@@ -32,7 +32,8 @@ class ChatViewer:
 
     def __init__(self, reader: Reader, faults: Faults, on_end: Callable[[], None]) -> None:
         self.streams: dict[str, Followed] = {}
-        self.unacked_since = 0
+        self.unacked_since = self.heartbeats = 0
+        self.is_open = False
         self._reader, self._faults, self._on_end = reader, faults, on_end
         self._socket: WebSocket
         self._ids = itertools.count(1)
@@ -47,6 +48,7 @@ class ChatViewer:
         headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}", "Sec-WebSocket-Protocol": "chat.v1"}
         self._socket = await connect(port, path, headers, self._message, self._closed)
         await self._hello
+        self.is_open = True
 
     def close(self) -> None:
         self._closing = True
@@ -73,8 +75,8 @@ class ChatViewer:
         stream.question, stream.asked_ns = self._question, self._asked_ns
         self._send({"type": "stream.subscribe", "id": f"f{generation}", "generation": generation})
 
-    def _again(self, stream: Followed) -> None:
-        self._faults.add("holes")
+    def resume(self, stream: Followed) -> None:
+        """Ask for what comes after what it has."""
         known = {"after": f"{stream.attempt}-{stream.seq}", "epoch": stream.epoch} if stream.epoch else {}
         self._send(
             {"type": "stream.subscribe", "id": f"f{stream.generation}", "generation": stream.generation, **known}
@@ -96,7 +98,8 @@ class ChatViewer:
             if stream is None or frame["type"] in ("ok", "error"):
                 self._other(frame)
             elif not stream.apply(frame, now):
-                self._again(stream)
+                self._faults.add("holes")
+                self.resume(stream)
             elif stream.ended_ns == now:
                 self._on_end()
         self._unacked_bytes += len(message)
@@ -112,6 +115,7 @@ class ChatViewer:
     def _other(self, frame: dict[str, Any]) -> None:
         match frame["type"]:
             case "heartbeat":
+                self.heartbeats += 1
                 self._socket.send(b'{"type":"pong"}')
             case "hello":
                 self._hello.set_result(None)
@@ -144,6 +148,7 @@ class ChatViewer:
             self.follow(generation)
 
     def _closed(self, code: int) -> None:
+        self.is_open = False
         if not self._closing:
             self._faults.add(f"sockets closed with {code}")
             self._on_end()
@@ -154,7 +159,8 @@ class StockViewer:
 
     def __init__(self, reader: Reader, faults: Faults, on_end: Callable[[], None]) -> None:
         self.streams: dict[str, Followed] = {}
-        self.unacked_since = 0
+        self.unacked_since = self.heartbeats = 0
+        self.is_open = False
         self._reader, self._faults, self._on_end = reader, faults, on_end
         self._socket: WebSocket
         self._stream: Followed
@@ -164,7 +170,8 @@ class StockViewer:
         self._stream = self.streams[group] = Followed(group)
         self._stream.attempt = 1
         headers = {"Cookie": cookie, "Origin": f"http://127.0.0.1:{port}"}
-        self._socket = await connect(port, path, headers, self._message, lambda code: None)
+        self._socket = await connect(port, path, headers, self._message, self._closed)
+        self.is_open = True
 
     def close(self) -> None:
         self._socket.close()
@@ -175,3 +182,6 @@ class StockViewer:
             self._faults.add("holes")
         elif self._stream.ended_ns == now:
             self._on_end()
+
+    def _closed(self, code: int) -> None:
+        self.is_open = False
