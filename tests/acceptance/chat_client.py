@@ -198,6 +198,7 @@ class ChatClient:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(ConnectionError(f"closed with {self.close_code}"))
+                answer.exception()  # whoever waited for it may be cancelled by the same loss
         async with self._changed:
             self._changed.notify_all()
 

@@ -68,38 +68,38 @@ class Fault:
         return self.at_s + self.lasts_s
 
 
-def schedule(seed: str, length_s: float, readers: tuple[str, ...], clients_times: float = 1.0) -> list[Fault]:
-    """The faults of one scene, in order. `clients_times`: so many times the usual number of faults of clients."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """So many times the usual number of faults of processes and of clients, and of the usual time to stand up."""
+
+    processes: float = 1.0
+    clients: float = 1.0
+    rests: float = 1.0
+
+
+#: For a scene so short that no child dies five times in it: everything happens within half a minute.
+HURRIED: Final = Pace(processes=3.0, clients=0.7, rests=0.25)
+
+
+def schedule(seed: str, length_s: float, readers: tuple[str, ...], pace: Pace = Pace()) -> list[Fault]:
+    """The faults of one scene, in order."""
     chance, faults = random.Random(seed), list[Fault]()
     for kind in KINDS:
-        every_s = kind.every_s / (clients_times if kind in CLIENT_KINDS else 1.0)
+        every_s = kind.every_s / (pace.clients if kind in CLIENT_KINDS else pace.processes)
         at_s = chance.expovariate(1 / every_s)
         while at_s < length_s:
             targets = readers if kind.targets == READERS else kind.targets
             faults.append(Fault(at_s, kind.name, chance.choice(targets), chance.uniform(*kind.lasts_s)))
             at_s += chance.expovariate(1 / every_s)
-    return _with_rests(sorted(faults))
+    return _with_rests(sorted(faults), pace.rests)
 
 
-def _with_rests(faults: list[Fault]) -> list[Fault]:
+def _with_rests(faults: list[Fault], rests: float) -> list[Fault]:
     """Without those whose target still suffers from another one."""
-    rest_s = {kind.name: kind.rest_s for kind in KINDS}
+    rest_s = {kind.name: kind.rest_s * rests for kind in KINDS}
     free_at, kept = dict[str, float](), list[Fault]()
     for fault in faults:
         if fault.at_s >= free_at.get(fault.target, 0.0):
             kept.append(fault)
             free_at[fault.target] = fault.ends_s + rest_s[fault.kind]
     return kept
-
-
-def one_of_each(seed: str, readers: tuple[str, ...], length_s: float) -> list[Fault]:
-    """A short scene in which every kind happens at least once: for a test that must not depend on luck."""
-    chance, faults = random.Random(seed), list[Fault]()
-    long, short = [kind for kind in KINDS if kind.lasts_s[1] > 8], [kind for kind in KINDS if kind.lasts_s[1] <= 8]
-    for order, kinds in enumerate((long, short)):
-        start_s, step_s = order * 0.1 * length_s, length_s * 0.8 / max(1, len(kinds))
-        for number, kind in enumerate(chance.sample(kinds, len(kinds))):
-            targets = readers if kind.targets == READERS else kind.targets
-            at_s = start_s + step_s * number
-            faults.append(Fault(at_s, kind.name, chance.choice(targets), chance.uniform(*kind.lasts_s)))
-    return sorted(faults)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.reliability.chaos import READERS
 from tests.reliability.history import Entry
-from tests.reliability.nemesis import CLIENT_KINDS, KINDS, PROCESS_KINDS, Fault, schedule
+from tests.reliability.nemesis import CLIENT_KINDS, KINDS, PROCESS_KINDS, Fault, Pace, schedule
 from tests.reliability.recovery import Injected, percentile, recovery_times
 
 YOUNG_S = 10.0  # a child of the demo that dies within so much of its start, five times in a row, ends the demo
@@ -45,7 +45,7 @@ def test_every_kind_comes_and_they_overlap() -> None:
 
 def test_more_faults_of_clients_leave_the_processes_alone() -> None:
     of_clients = {kind.name for kind in CLIENT_KINDS}
-    usual, more = (schedule("1", 300, READERS, clients_times=times) for times in (1.0, 3.0))
+    usual, more = (schedule("1", 300, READERS, Pace(clients=times)) for times in (1.0, 3.0))
     processes = [[fault for fault in faults if fault.kind not in of_clients] for faults in (usual, more)]
     assert processes[0] == processes[1] != []
     assert sum(fault.kind in of_clients for fault in more) > 1.5 * sum(fault.kind in of_clients for fault in usual)

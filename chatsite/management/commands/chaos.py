@@ -46,7 +46,7 @@ class Command(BaseCommand):
         if file is not None:
             file.write_text(page + "\n")
         if outcome.violations:
-            raise CommandError(f"{len(outcome.violations)} violations")
+            raise CommandError(f"Violations: {len(outcome.violations)}.")
 
     def _run(self, chaos: Any, options: dict[str, Any]) -> Any:
         wanted = {name: options[name] for name in ("seed", "minutes", "faults")}
