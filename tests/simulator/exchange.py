@@ -19,6 +19,8 @@ class Exchange:
     body: dict[str, Any]
     script: Script
     method: str = "POST"
+    #: Sent with the answer or the refusal, beside what every response has.
+    reply_headers: dict[str, str] = field(default_factory=dict)
     received_at: float = field(default_factory=time.time)
     first_text_at: float | None = None
     ended_at: float | None = None

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
-from tests.simulator.answer import MESSAGE, Answer
+from tests.simulator.answer import MESSAGE, Answer, header_lines
 from tests.simulator.dialects import DIALECTS
 from tests.simulator.exchange import Exchange
 from tests.simulator.script import IMPOSTORS, REFUSALS, Script, parse
@@ -28,6 +28,8 @@ class Simulator:
 
     def __init__(self, port: int = 0) -> None:
         self.exchanges: list[Exchange] = []
+        #: Sent with every answer and every refusal.
+        self.headers: dict[str, str] = {}
         self.runs = StoredRuns(self.on_change)
         self._port = port
         self._server: asyncio.Server | None = None
@@ -98,6 +100,7 @@ class Simulator:
         return self._note(Exchange(len(self.exchanges) + 1, path, headers, {"model": run.model}, run.script, method))
 
     def _note(self, exchange: Exchange) -> Exchange:
+        exchange.reply_headers |= self.headers
         self.exchanges.append(exchange)
         self.on_change()
         return exchange
@@ -217,7 +220,7 @@ class _Connection(asyncio.Protocol):
         else:
             body = DIALECTS[exchange.path].refusal(script.fault, _message(exchange))
             status = REFUSALS.get(script.fault, 200)
-            self._write(status, "application/json", json.dumps(body).encode(), _retry_after(script))
+            self._write(status, "application/json", json.dumps(body).encode(), _more(exchange))
         self._next()
 
     def _next(self) -> None:
@@ -237,6 +240,10 @@ class _Connection(asyncio.Protocol):
 
 def _message(exchange: Exchange) -> str:
     return MESSAGE.format(key=exchange.headers.get("authorization", ""), prompt=json.dumps(exchange.body))
+
+
+def _more(exchange: Exchange) -> str:
+    return _retry_after(exchange.script) + header_lines(exchange.reply_headers)
 
 
 def _retry_after(script: Script) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulator import corpus, going_on
-from tests.simulator.answer import HEAD, LAST_CHUNK, cut_off
+from tests.simulator.answer import LAST_CHUNK, cut_off, head_of
 from tests.simulator.dialects import CREATED, OPENAI_CODES, OUTPUT, event
 from tests.simulator.exchange import Exchange
 
@@ -118,7 +118,7 @@ class StoredAnswer:
         self._on_complete = on_complete
 
     def start(self) -> None:
-        self._transport.write(HEAD)
+        self._transport.write(head_of(self._exchange))
         for earlier in self._run.events[self._after + 1 :]:
             self.write(earlier)
         self._run.join(self)
