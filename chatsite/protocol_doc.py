@@ -49,6 +49,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "conversations": [{"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "revision": 9}], "title": "Hubs",
     "participants": [{"id": 3, "name": "Ann Lee", "role": "owner"}], "removed": [41], "complete": True, "older": False,
     "client_message_id": "0d1f-1", "after_ms": 3200,
+    "ahead": 7, "p50_s": 40.0, "p90_s": 70.0, "why": "paused", "resume_s": 20.0,
     "messages": [
         {"id": 42, "role": "user", "author": {"id": 3, "name": "Ann Lee"}, "text": "What is a hub?", "state": "sent",
          "model": "demo", "created_at": "2026-11-20T09:59:58.120Z", "edited_at": None, "revision": 9, "parent": None,

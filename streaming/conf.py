@@ -5,7 +5,7 @@ Units are in the names. Where a value has a reason outside taste, the reason sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -65,6 +65,15 @@ class StreamingSettings:
     pacer_period_s: float = 1.0
     #: On SIGTERM a running answer may go on for this long before it is handed back or interrupted.
     drain_s: float = 20.0
+
+    # Waiting for a provider's limits (DESIGN 12).
+    #: Keyword arguments of `lane_limits.LaneLimits` for every lane, under those of `ModelEntry.limits`. As they stand,
+    #: nobody waits for a lane that was given no limits: `live_generations_per_user_max` bounds what one person may ask.
+    lane_limits: dict[str, Any] = field(default_factory=lambda: {"user_concurrency": None, "user_queue": None})
+    #: A new question whose wait is foretold to be longer is refused, with the waits of the other models.
+    max_wait_s: float = 180.0
+    #: Dotted path of `user_weight(user_id) -> float`, a person's share in the fair order; "": 1 for everybody.
+    user_weight: str = ""
 
     #: Streams that one worker process runs at once; also the size of each provider's connection pool.
     worker_streams_max: int = 500

@@ -13,7 +13,7 @@ from kombu.exceptions import KombuError
 from redis import RedisError
 
 from streaming import conf, lanes
-from streaming.lanes import Ticket
+from streaming.lane_values import Ticket
 
 TASK_NAME: Final = "streaming.run_generation"
 log = logging.getLogger(__name__)

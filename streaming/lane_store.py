@@ -27,9 +27,9 @@ from streaming.lane_values import (
     Request,
     Restored,
     Standing,
+    Ticket,
     Used,
 )
-from streaming.lanes import Ticket
 from streaming.scripts import script
 
 DRAIN_MAX: Final = 50

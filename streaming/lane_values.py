@@ -8,7 +8,6 @@ from typing import Final, Literal
 from streaming.errors import StreamingError
 from streaming.lane_limits import Budget
 from streaming.lane_snapshot import Place
-from streaming.lanes import Ticket
 
 
 class LaneLost(StreamingError):
@@ -17,6 +16,14 @@ class LaneLost(StreamingError):
     code = "lane_lost"
     message = "The waiting line is being rebuilt."
     retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A generation's permission to start. `admission` is the lane's own number for it, opaque to everybody else."""
+
+    generation_id: str
+    admission: int = 0
 
 
 @dataclass(frozen=True, slots=True)

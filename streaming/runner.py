@@ -18,7 +18,7 @@ from streaming import conf, database, dispatcher, lifecycle, services
 from streaming.cancellation import cancel
 from streaming.endings import Draining
 from streaming.errors import ProviderError, ProviderTimeout, StopRequested
-from streaming.lanes import Ticket
+from streaming.lane_values import Ticket
 from streaming.lifecycle import Claim
 from streaming.publisher import Publisher
 from streaming.run import Run

@@ -12,7 +12,7 @@ from kombu import pools
 from redis.asyncio import Redis
 
 from streaming import conf, dispatcher, lanes, tasks
-from streaming.lanes import Ticket
+from streaming.lane_values import Ticket
 from tests.engine import Change
 from tests.valkey import Valkey
 
