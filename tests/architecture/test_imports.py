@@ -28,6 +28,7 @@ FRONT_DOORS = frozenset(
         "subscription",
         "connection",
         "hub",
+        "wait_feed",
         "fanout",
         "database",
         "prepared",
