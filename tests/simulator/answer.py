@@ -67,7 +67,7 @@ class Answer:
         if self._transport.is_closing():
             return
         self._transport.write(head_of(self._exchange))
-        self._write(self._dialect.head(self._exchange.model))
+        self._write(self._dialect.head(self._exchange.model, self._script))
         self._start = self._loop.time() + self._script.first
         for number in range(self._script.thoughts):
             self._write(self._dialect.thought(f"thought {number} "))
@@ -106,6 +106,8 @@ class Answer:
             self._exchange.first_text_at = time.time()
         self._write(self._dialect.token(token))
         self._exchange.sent.append(token)
+        if self._exchange.on_sent is not None:
+            self._exchange.on_sent()
 
     def _write(self, data: bytes) -> None:
         if self._script.split:

@@ -80,7 +80,8 @@ class StoredRun:
     def _complete(self) -> None:
         self.status = "completed"
         details = {"input_tokens_details": {"cached_tokens": 3}, "output_tokens_details": {"reasoning_tokens": 0}}
-        usage = {"input_tokens": 12, "output_tokens": len(self._tokens), "total_tokens": 12 + len(self._tokens)}
+        asked, sent = self.script.input, len(self._tokens)
+        usage = {"input_tokens": asked, "output_tokens": sent, "total_tokens": asked + sent}
         self._add("response.completed", response={**self.described(), "usage": {**usage, **details}})
         self._end("completed")
 
