@@ -78,6 +78,10 @@ class StreamingSettings:
     #: Streams that one worker process runs at once; also the size of each provider's connection pool.
     worker_streams_max: int = 500
     live_generations_per_user_max: int = 10
+    #: Tokens (questions and answers) that one person may use in a UTC day and month; None or 0: no limit. Rows of
+    #: `models.TokenBudget` say otherwise for single people.
+    user_tokens_per_day: int | None = None
+    user_tokens_per_month: int | None = None
     prompt_max_chars: int = 200_000
 
     # Delivery to sockets (DESIGN 9).

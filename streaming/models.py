@@ -172,3 +172,46 @@ class Announcement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.generation_id}: {self.p50_s:.0f} s, usually under {self.p90_s:.0f} s"
+
+
+class TokenBudget(models.Model):
+    """What one person may use, where that is not what everybody may. Empty: as the site's settings say; 0: no limit."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="token_budget"
+    )
+    tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
+    tokens_per_month = models.PositiveBigIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"token budget of {self.user}"
+
+
+class TokenSpend(models.Model):
+    """What one person used in a day ("2026-11-21", UTC) or a month ("2026-11"), and what is held for answers that have
+    not ended. Only `budgets` writes it, and only while somebody's tokens are limited."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_spends")
+    period = models.CharField(max_length=10)
+    reserved = models.BigIntegerField(default=0)
+    used = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["user", "period"], name="token_spend_once"),)
+
+    def __str__(self) -> str:
+        return f"tokens of {self.user} in {self.period}"
+
+
+class TokenReservation(models.Model):
+    """What is held for one generation, in the day and the month of `day`; gone once it is settled."""
+
+    generation = models.OneToOneField(
+        Generation, on_delete=models.CASCADE, primary_key=True, related_name="reservation"
+    )
+    user_id = models.BigIntegerField()
+    day = models.CharField(max_length=10)
+    tokens = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.tokens} tokens for {self.generation_id}"
