@@ -29,6 +29,7 @@ FRONT_DOORS = frozenset(
         "connection",
         "hub",
         "wait_feed",
+        "wait_board",
         "fanout",
         "database",
         "prepared",
