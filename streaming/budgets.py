@@ -17,10 +17,12 @@ from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from streaming import conf
+from streaming import conf, providers
 from streaming.errors import Refused
-from streaming.models import Attempt, TokenBudget, TokenReservation, TokenSpend
+from streaming.models import Attempt, Generation, TokenBudget, TokenReservation, TokenSpend
 from streaming.prepared import Update, prepared, prepared_update
+from streaming.prompt import Prompt
+from streaming.tokens import estimate_tokens
 from streaming.usage import total_usage
 
 INPUT_MARGIN: Final = 1.5
@@ -43,28 +45,53 @@ def most(input_estimate: int, max_tokens: int) -> int:
     return round(input_estimate * INPUT_MARGIN) + max_tokens
 
 
-def reserve(user_id: int, generation_id: UUID, tokens: int) -> None:
-    """Hold `tokens` for a new request. Raises Refused (`budget_spent`)."""
+def reserve(user_id: int, tokens: int, *, known_as: UUID | None = None) -> TokenReservation | None:
+    """Hold `tokens` for a new request; None: this person has no limit. Raises Refused (`budget_spent`). `keep` it."""
     now = timezone.now()
-    if limits := _limits(user_id, now):
-        _take(user_id, generation_id, limits, tokens, now)
-        TokenReservation.objects.create(
-            generation_id=generation_id, user_id=user_id, day=f"{now.astimezone(UTC):%Y-%m-%d}", tokens=tokens
-        )
+    limits = _limits(user_id, now)
+    if not limits:
+        return None
+    _take(user_id, limits, tokens, known_as)
+    return TokenReservation(user_id=user_id, day=limits[0].key, tokens=tokens)
 
 
-def cover(user_id: int, generation_id: UUID, tokens: int) -> None:
-    """Hold what the next attempt can use, `tokens`, on top of what earlier ones used: before it, when its prompt is
-    known. A question that had waited behind another is held for here for the first time. Raises Refused."""
-    held = _reservation(generation_id)
+def keep(reservation: TokenReservation | None, generation_id: UUID) -> None:
+    if reservation is not None:
+        reservation.generation_id = generation_id
+        reservation.save(force_insert=True)
+
+
+def cover(row: Generation, prompt: Prompt) -> Refused | None:
+    """Before an attempt, when its prompt is known: hold what it can use on top of what earlier ones used. Only now a
+    question that had waited behind another answer is held for at all. Returns the refusal, if it is one."""
+    try:
+        entry = providers.find(row.model)
+    except Refused:
+        return None  # nothing will be asked, and the run says why
+    read = estimate_tokens(*prompt.texts, row.text)
+    try:
+        _hold_in_all(row, most(read, entry.max_tokens) + (_spent_before(row, read) if row.attempt else 0))
+    except Refused as refused:
+        return refused
+    return None
+
+
+def _hold_in_all(row: Generation, tokens: int) -> None:
+    held = _reservation(row.pk)
     if not held:
-        return reserve(user_id, generation_id, _used(generation_id) + tokens)
-    missing = _used(generation_id) + tokens - held[0].tokens
+        return keep(reserve(row.user_id, tokens, known_as=row.pk), row.pk)
+    missing = tokens - held[0].tokens
     if missing > 0:
         day = datetime.strptime(held[0].day, "%Y-%m-%d").replace(tzinfo=UTC)
-        _take(user_id, generation_id, _limits(user_id, day) or _unlimited(day), missing, timezone.now())
-        TokenReservation.objects.filter(pk=generation_id).update(tokens=F("tokens") + missing)
+        _take(row.user_id, _limits(row.user_id, day) or _periods(day, _ENDLESS, _ENDLESS), missing)
+        TokenReservation.objects.filter(pk=row.pk).update(tokens=F("tokens") + missing)
     return None
+
+
+def _spent_before(row: Generation, read: int) -> int:
+    """By earlier attempts; those that were lost with their worker are counted only later, so here they are guessed."""
+    lost = Attempt.objects.filter(generation_id=row.pk, outcome="lost", usage_source="").count()
+    return _used(row.pk) + (0 if row.vendor_run else lost * read)
 
 
 def settle(generation_id: UUID) -> None:
@@ -86,10 +113,6 @@ def _limits(user_id: int, at: datetime) -> list[Limit]:
     return _periods(at, day or _ENDLESS, month or _ENDLESS) if day or month else []
 
 
-def _unlimited(at: datetime) -> list[Limit]:
-    return _periods(at, _ENDLESS, _ENDLESS)
-
-
 def _periods(at: datetime, per_day: int, per_month: int) -> list[Limit]:
     day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     next_month = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
@@ -99,37 +122,37 @@ def _periods(at: datetime, per_day: int, per_month: int) -> list[Limit]:
     ]
 
 
-def _take(user_id: int, generation_id: UUID, limits: list[Limit], tokens: int, now: datetime) -> None:
+def _take(user_id: int, limits: list[Limit], tokens: int, known_as: UUID | None = None) -> None:
     with transaction.atomic():
         for limit in limits:
             room = limit.tokens - tokens
             if not _hold(user_id, limit.key, tokens, room):
-                _open(user_id, generation_id, limit)
+                _open(user_id, limit, known_as)
                 if not _hold(user_id, limit.key, tokens, room):
-                    raise _refusal(user_id, limit, tokens, now)
+                    raise _refusal(user_id, limit, tokens)
 
 
-def _open(user_id: int, generation_id: UUID, limit: Limit) -> None:
+def _open(user_id: int, limit: Limit, known_as: UUID | None) -> None:
     """The period's row. What was used before anybody limited it counts as well."""
     if TokenSpend.objects.filter(user_id=user_id, period=limit.key).exists():
         return
     start = datetime.strptime(limit.key + "-01" * (len(limit.key) == 7), "%Y-%m-%d").replace(tzinfo=UTC)
     before = Attempt.objects.filter(generation__user_id=user_id, generation__requested_at__gte=start)
-    counted = before.exclude(generation_id=generation_id).aggregate(
-        used=Sum(Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0))
-    )
-    row = TokenSpend(user_id=user_id, period=limit.key, used=counted["used"] or 0)
-    TokenSpend.objects.bulk_create([row], ignore_conflicts=True)
+    if known_as is not None:  # its earlier attempts are booked with it
+        before = before.exclude(generation_id=known_as)
+    tokens = Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)
+    used = before.aggregate(used=Sum(tokens))["used"] or 0
+    TokenSpend.objects.bulk_create([TokenSpend(user_id=user_id, period=limit.key, used=used)], ignore_conflicts=True)
 
 
-def _refusal(user_id: int, limit: Limit, tokens: int, now: datetime) -> Refused:
+def _refusal(user_id: int, limit: Limit, tokens: int) -> Refused:
     if tokens > limit.tokens:
         sentence = f"This question may use up to {tokens:,} tokens, but your whole budget for {limit.words} is"
         return Refused(f"{sentence} {limit.tokens:,}. Ask something shorter or another model.", code="budget_spent")
     spend = TokenSpend.objects.get(user_id=user_id, period=limit.key)
     left = max(0, limit.tokens - spend.used - spend.reserved)
     held = f" ({spend.reserved:,} are held for answers that have not ended)" if spend.reserved else ""
-    wait = max(timedelta(seconds=1), limit.ends_at - now)
+    wait = max(timedelta(seconds=1), limit.ends_at - timezone.now())
     return Refused(
         f"Of your {limit.tokens:,} tokens for {limit.words}, {left:,} are left{held}, and this question may use up to "
         f"{tokens:,}. You get new ones on {limit.ends_at:%-d %B} at 00:00 UTC, in {_span(wait)}.",

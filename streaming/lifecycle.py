@@ -18,9 +18,9 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from streaming import conf, hooks
+from streaming import budgets, conf, hooks
 from streaming.continuation import VendorRun
-from streaming.errors import StreamingError
+from streaming.errors import Refused, StreamingError
 from streaming.events import Completed, Ended, Expired, Failed, Interrupted, Position, Queued, Stopped
 from streaming.hooks import AfterEnd
 from streaming.models import Attempt, Generation
@@ -59,6 +59,8 @@ class Claim:
     stop_requested: bool
     expired: bool
     vendor_run: VendorRun
+    #: By the person's budget: nothing is asked.
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,14 @@ def claim(generation_id: str, worker: str) -> Claim | None:
     )
     if not moved:
         return None
+    prompt = hooks.build_prompt(generation_id)
+    refused = budgets.cover(row, prompt)
     Attempt.objects.create(generation=row, number=attempt, worker=worker)
     return Claim(
         generation_id=str(row.pk),
         attempt=attempt,
         model=row.model,
-        prompt=hooks.build_prompt(str(row.pk)),
+        prompt=prompt,
         text=row.text,
         position=Position(row.position_attempt, row.position_seq),
         provider_errors=row.provider_errors,
@@ -117,6 +121,7 @@ def claim(generation_id: str, worker: str) -> Claim | None:
         stop_requested=row.stop_requested_at is not None,
         expired=row.deadline_at <= timezone.now(),
         vendor_run=VendorRun(row.vendor_run, row.vendor_run_after),
+        refused=refused,
     )
 
 
@@ -367,6 +372,7 @@ def _end_of(generation_id: str) -> End:
     except Exception:  # the host's mistake must not keep its people waiting for an end
         log.exception("the host could not follow the end of %s", generation_id)
         after = AfterEnd()
+    budgets.settle(row.pk)  # after the host has locked what it needs
     return End(event=ended_event(row), after=after)
 
 

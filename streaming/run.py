@@ -101,6 +101,8 @@ class Run:
             self._cut = StopRequested()
         elif self.claim.expired:
             self._cut = Overdue()
+        elif self.claim.refused is not None:
+            self._cut = self.claim.refused
         # What is seen of earlier attempts only the open log tells; a first attempt asks the provider meanwhile.
         is_first = self.claim.attempt == 1
         try:

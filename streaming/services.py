@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from redis import RedisError
 
-from streaming import conf, database, dispatcher, fanout, lifecycle, providers, redis_client
+from streaming import budgets, conf, database, dispatcher, fanout, lifecycle, providers, redis_client
 from streaming.errors import Refused
 from streaming.events import encode
 from streaming.lifecycle import End
@@ -53,16 +53,20 @@ def request_generation(*, user_id: int, model: str, accepted_before: bool = Fals
     `accepted_before`: the host accepted it earlier (it waited for another answer); now nothing may refuse it.
     """
     settings = conf.get()
+    held = None
     if not accepted_before:
-        check_model(model)
+        entry = providers.find(model)
         _check_live(user_id)
+        held = budgets.reserve(user_id, budgets.most(0, entry.max_tokens))
     now = timezone.now()
-    return Generation.objects.create(
+    row = Generation.objects.create(
         user_id=user_id,
         model=model,
         wake_at=now + timedelta(seconds=settings.wake_again_s),
         deadline_at=now + timedelta(seconds=settings.queue_deadline_s),
     )
+    budgets.keep(held, row.pk)
+    return row
 
 
 def _check_live(user_id: int) -> None:

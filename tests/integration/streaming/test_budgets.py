@@ -11,9 +11,13 @@ from django.utils import timezone
 from streaming import budgets
 from streaming.errors import Refused
 from streaming.models import Attempt, Generation, TokenBudget, TokenReservation, TokenSpend
-from tests.engine import SETTINGS, create_row
+from streaming.prompt import Prompt, PromptMessage
+from tests.engine import SETTINGS as ENGINE
+from tests.engine import create_row
 
 pytestmark = pytest.mark.django_db
+MODEL = {"alias": "scripted", "label": "Scripted", "provider": "demo", "model": "scripted", "max_tokens": 100}
+SETTINGS = ENGINE | {"models": (MODEL,)}
 EVENING = datetime(2026, 11, 30, 21, 30, tzinfo=UTC)
 
 
@@ -37,13 +41,29 @@ def a_request() -> Generation:
 
 def reserve(tokens: int) -> Generation:
     row = a_request()
-    budgets.reserve(row.user_id, row.pk, tokens)
+    budgets.keep(budgets.reserve(row.user_id, tokens), row.pk)
     return row
 
 
-def ledger(row: Generation, number: int, *tokens: int) -> None:
+def cover(row: Generation, tokens: int) -> None:
+    """A claim: the attempt's prompt and its longest answer are `tokens`."""
+    row.refresh_from_db()
+    refused = budgets.cover(row, prompt_of(tokens))
+    if refused is not None:
+        raise refused
+
+
+def prompt_of(tokens: int) -> Prompt:
+    """With the longest answer, 100 tokens, and the margin."""
+    return Prompt(messages=(PromptMessage("user", "four" * round((tokens - 100) / budgets.INPUT_MARGIN)),))
+
+
+def ledger(row: Generation, number: int, *tokens: int, outcome: str = "retried") -> None:
     read, written = tokens or (None, None)
-    Attempt.objects.create(generation=row, number=number, worker="w", input_tokens=read, output_tokens=written)
+    Attempt.objects.create(
+        generation=row, number=number, worker="w", input_tokens=read, output_tokens=written, outcome=outcome
+    )
+    Generation.objects.filter(pk=row.pk).update(attempt=number)
 
 
 def spends() -> dict[str, tuple[int, int]]:
@@ -160,27 +180,27 @@ def test_a_budget_that_begins_in_the_middle_of_a_month_counts_what_was_used_befo
 @pytest.mark.usefixtures("day_of_1000")
 def test_a_question_that_waited_is_held_for_at_its_first_attempt() -> None:
     row = a_request()
-    budgets.cover(row.user_id, row.pk, 600)
+    cover(row, 600)
     assert spends()["2026-11-30"] == (600, 0)
     other = a_request()
     with pytest.raises(Refused):
-        budgets.cover(other.user_id, other.pk, 600)
+        cover(other, 600)
     assert not TokenReservation.objects.filter(pk=other.pk).exists()
 
 
 @pytest.mark.usefixtures("day_of_1000")
 def test_another_attempt_holds_more_only_for_what_was_used_already() -> None:
     row = reserve(600)
-    budgets.cover(row.user_id, row.pk, 600)
+    cover(row, 600)
     ledger(row, 1)
-    budgets.cover(row.user_id, row.pk, 500)
+    cover(row, 500)
     assert spends()["2026-11-30"] == (600, 0)
     ledger(row, 2, 200, 100)
-    budgets.cover(row.user_id, row.pk, 600)
+    cover(row, 600)
     assert spends()["2026-11-30"] == (900, 0)
     ledger(row, 3, 200, 100)
     with pytest.raises(Refused, match="100 are left"):
-        budgets.cover(row.user_id, row.pk, 600)
+        cover(row, 600)
     budgets.settle(row.pk)
     assert spends()["2026-11-30"] == (0, 600)
 
@@ -190,7 +210,7 @@ def test_whoever_is_not_limited_any_more_keeps_what_is_held_in_order() -> None:
     row = reserve(600)
     TokenBudget.objects.create(user_id=row.user_id, tokens_per_day=0)
     ledger(row, 1, 600, 600)
-    budgets.cover(row.user_id, row.pk, 600)
+    cover(row, 600)
     budgets.settle(row.pk)
     assert spends()["2026-11-30"] == (0, 1200)
 
@@ -216,3 +236,22 @@ def test_a_month_is_waited_for_in_days(settings: Any, monkeypatch: pytest.Monkey
     reserve(10)
     with pytest.raises(Refused, match="on 1 January at 00:00 UTC, in 26 days"):
         reserve(1)
+
+
+@pytest.mark.usefixtures("day_of_1000")
+def test_what_a_lost_worker_used_is_held_until_it_is_counted() -> None:
+    row = reserve(400)
+    ledger(row, 1, outcome="lost")
+    cover(row, 400)
+    assert spends()["2026-11-30"] == (600, 0)
+    Generation.objects.filter(pk=row.pk).update(vendor_run="run_1")
+    cover(row, 400)
+    assert spends()["2026-11-30"] == (600, 0)
+
+
+@pytest.mark.usefixtures("day_of_1000")
+def test_a_withdrawn_model_is_no_matter_of_budgets() -> None:
+    row = a_request()
+    row.model = "gone"
+    assert budgets.cover(row, prompt_of(100)) is None
+    assert spends() == {}
