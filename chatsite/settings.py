@@ -181,6 +181,8 @@ STREAMING = {
     "redis_url": REDIS_URL,
     "drain_s": env.float("DRAIN_SECONDS", default=20.0),
     "models": offered_models(env),
+    "user_tokens_per_day": env.int("USER_TOKENS_PER_DAY", default=0),
+    "user_tokens_per_month": env.int("USER_TOKENS_PER_MONTH", default=0),
     "prompt_builder": "chat.prompts.build_prompt",
     "on_ended": "chat.services.generation_ended",
 }
