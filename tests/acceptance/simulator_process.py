@@ -44,8 +44,11 @@ class SimulatorProcess:
 
     def exchanges(self, model: str) -> list[dict[str, Any]]:
         """What was asked of one model and what came of it, oldest first."""
+        return [exchange for exchange in self.log() if exchange["model"] == model]
+
+    def log(self) -> list[dict[str, Any]]:
         log: list[dict[str, Any]] = self._ask("/log")
-        return [exchange for exchange in log if exchange["model"] == model]
+        return log
 
     def limits(self, model: str = "*") -> dict[str, Any]:
         """What a group of models was asked, answered and refused, as `Quota.seen` says it."""
