@@ -4,7 +4,7 @@ import { afterEach, beforeEach, mock, test } from "node:test";
 import { Answer } from "chat/answer.js";
 import { WaitMemory } from "chat/wait_memory.js";
 
-import { MemoryStorage } from "./fakes.js";
+import { MemoryStorage, plain } from "./fakes.js";
 
 const running = { text: "Once", waiting: null, end: null, status: "streaming" };
 const queued = { text: "", waiting: null, end: null, status: "queued" };
@@ -20,7 +20,7 @@ class View {
   shown = [];
   line = null;
   reason = null;
-  showWait = (line, reason) => Object.assign(this, { line, reason });
+  showWait = (line, reason) => Object.assign(this, { line: plain(line), reason });
   hideWait = () => (this.line = null);
   showState = (...shown) => (this.shown = shown);
   showEnd = (state) => (this.shown = [state]);

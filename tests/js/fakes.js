@@ -81,3 +81,8 @@ export class MemoryStorage {
   setItem = (key, value) => this.items.set(key, value);
   removeItem = (key) => this.items.delete(key);
 }
+
+/** A text with ordinary spaces. */
+export function plain(text) {
+  return text.replaceAll("\u00a0", " ");
+}

@@ -8,7 +8,7 @@ import {
   duration, modelWait, refusalSentence, rounded, spokenDuration, spokenWait, timeWords, waitLine, waitReason,
 } from "chat/wait_words.js";
 
-import { MemoryStorage } from "./fakes.js";
+import { MemoryStorage, plain } from "./fakes.js";
 
 const told = (more = {}) => ({ ahead: 2, p50S: 40, p90S: 70, why: "open", resumeS: null, message: "", ...more });
 const wait = (more = {}) => ({ ahead: 2, leftS: 40, underS: 70, why: "open", resumeS: null, message: "", ...more });
@@ -32,7 +32,7 @@ test("a number that falls never climbs by being rounded", () => {
 });
 
 test("durations are written short and spoken in full", () => {
-  assert.deepEqual([40, 60, 75, 120, 720, 3900, 7200].map(duration), [
+  assert.deepEqual([40, 60, 75, 120, 720, 3900, 7200].map((seconds) => plain(duration(seconds))), [
     "40 s", "1 min", "1 min 15", "2 min", "12 min", "1 h 5 min", "2 h",
   ]);
   assert.equal(spokenDuration(75), "1 minute 15 seconds");
@@ -40,30 +40,31 @@ test("durations are written short and spoken in full", () => {
 });
 
 test("what is said of the time", () => {
-  assert.equal(timeWords({ leftS: 40, underS: 70 }), "about 40 s, usually under 1 min 15");
-  assert.equal(timeWords({ leftS: 40, underS: 40 }), "about 40 s");
-  assert.equal(timeWords({ leftS: 4.9, underS: 30 }), "starting");
-  assert.equal(timeWords({ leftS: 0, underS: 20 }), "any moment");
-  assert.equal(timeWords({ leftS: null, underS: null }), "");
+  assert.equal(plain(timeWords({ leftS: 40, underS: 70 })), "about 40 s, usually under 1 min 15");
+  assert.equal(plain(timeWords({ leftS: 40, underS: 40 })), "about 40 s");
+  assert.equal(plain(timeWords({ leftS: 4.9, underS: 30 })), "starting");
+  assert.equal(plain(timeWords({ leftS: 0, underS: 20 })), "any moment");
+  assert.equal(plain(timeWords({ leftS: null, underS: null })), "");
 });
 
 test("what is said of the place", () => {
-  assert.equal(waitLine(wait(), true), "2 ahead of you · about 40 s, usually under 1 min 15");
-  assert.equal(waitLine(wait(), false), "2 ahead · about 40 s, usually under 1 min 15");
-  assert.equal(waitLine(wait({ ahead: 0, leftS: 3 }), true), "You are next · starting");
-  assert.equal(waitLine(wait({ ahead: 0, leftS: 3 }), false), "Next in line · starting");
-  assert.equal(waitLine(wait({ ahead: 1234, leftS: null }), true), "About 1,234 ahead of you");
-  assert.equal(waitLine(wait({ why: "own", ahead: 0, leftS: 9 }), true), "Waits for another answer of yours to end · about 10 s, usually under 1 min 15");
-  assert.equal(waitLine(wait({ why: "blocked", message: "The account is out of credit." }), true), "The account is out of credit.");
+  assert.equal(plain(waitLine(wait(), true)), "2 ahead of you · about 40 s, usually under 1 min 15");
+  assert.equal(plain(waitLine(wait(), false)), "2 ahead · about 40 s, usually under 1 min 15");
+  assert.equal(plain(waitLine(wait({ ahead: 0, leftS: 3 }), true)), "You are next · starting");
+  assert.equal(plain(waitLine(wait({ ahead: 0, leftS: 3 }), false)), "Next in line · starting");
+  assert.equal(plain(waitLine(wait({ ahead: 1234, leftS: null }), true)), "About 1,234 ahead of you");
+  assert.equal(plain(waitLine(wait({ why: "own", ahead: 0, leftS: 9 }), true)), "Waits for another answer of yours to end · about 10 s, usually under 1 min 15");
+  assert.equal(plain(waitLine(wait({ why: "blocked", message: "The account is out of credit." }), true)), "The account is out of credit.");
 });
 
 test("each reason is a sentence", () => {
-  assert.equal(waitReason(wait()), "");
-  assert.equal(waitReason(wait({ why: "paused", resumeS: 18 })), "The provider asked us to wait 20 s");
-  assert.equal(waitReason(wait({ why: "paused" })), "The provider asked us to wait");
-  assert.equal(waitReason(wait({ why: "overtaken" })), "Others who have used less go first");
-  assert.equal(waitReason(wait({ why: "slower" })), "It takes longer than foreseen");
-  assert.match(waitReason(wait({ why: "overloaded", resumeS: 30 })), /overloaded.*30 s/);
+  assert.equal(plain(waitReason(wait())), "");
+  assert.equal(plain(waitReason(wait({ why: "paused", resumeS: 18 }))), "The provider asked us to wait 20 s");
+  assert.equal(plain(waitReason(wait({ why: "paused" }))), "The provider asked us to wait");
+  assert.equal(plain(waitReason(wait({ why: "overtaken" }))), "Others who have used less go first");
+  assert.equal(plain(waitReason(wait({ why: "slower" }))), "It takes longer than foreseen");
+  assert.match(waitReason(wait({ why: "overloaded", resumeS: 30 })), /overloaded.*30\ss/);
+  assert.match(waitReason(wait({ why: "blocked" })), /keeps its place/);
   assert.match(waitReason(wait({ why: "probing" })), /overloaded/);
   assert.equal(
     spokenWait(wait({ why: "slower" }), true),
@@ -178,16 +179,16 @@ test("the picker says each model's wait beside its name", () => {
   const picker = new ModelPicker(select, new MemoryStorage());
   const open = { why: "open", message: "" };
   picker.show({ a: { p50_s: 41, ...open }, b: { p50_s: 0, ...open }, c: { p50_s: 90, ...open } });
-  assert.deepEqual(options.map(({ textContent }) => textContent), ["Alpha · about 40 s", "Beta", "Gamma · no key"]);
+  assert.deepEqual(options.map(({ textContent }) => plain(textContent)), ["Alpha · about 40 s", "Beta", "Gamma · no key"]);
   picker.show({});
   assert.deepEqual(options.map(({ textContent }) => textContent), ["Alpha", "Beta", "Gamma · no key"]);
 });
 
 test("a model that is closed says why", () => {
-  assert.equal(modelWait({ p50_s: 22, why: "paused", message: "" }), "its provider asks to wait, about 20 s");
-  assert.equal(modelWait({ p50_s: null, why: "overloaded", message: "" }), "overloaded");
-  assert.equal(modelWait({ p50_s: null, why: "blocked", message: "No credit left." }), "No credit left.");
-  assert.equal(modelWait({ p50_s: null, why: "blocked", message: "" }), "not available now");
+  assert.equal(plain(modelWait({ p50_s: 22, why: "paused", message: "" })), "its provider asks to wait, about 20 s");
+  assert.equal(plain(modelWait({ p50_s: null, why: "overloaded", message: "" })), "overloaded");
+  assert.equal(plain(modelWait({ p50_s: null, why: "blocked", message: "No credit left." })), "No credit left.");
+  assert.equal(plain(modelWait({ p50_s: null, why: "blocked", message: "" })), "not available now");
 });
 
 test("the model chosen last comes first, if it can still be had", () => {
@@ -203,7 +204,7 @@ test("the model chosen last comes first, if it can still be had", () => {
 
 test("a question that the line refuses says when to try again", () => {
   const refused = { code: "wait_too_long", message: "Too many wait.", retryAfterS: 41 };
-  assert.equal(refusalSentence(refused), "Too many wait. Try again in about 45 s.");
-  assert.equal(refusalSentence({ ...refused, retryAfterS: null }), "Too many wait.");
-  assert.equal(refusalSentence({ ...refused, code: "not_found" }), "Too many wait.");
+  assert.equal(plain(refusalSentence(refused)), "Too many wait. Try again in about 45 s.");
+  assert.equal(plain(refusalSentence({ ...refused, retryAfterS: null })), "Too many wait.");
+  assert.equal(plain(refusalSentence({ ...refused, code: "not_found" })), "Too many wait.");
 });

@@ -52,8 +52,9 @@ export class MessageView {
   }
 
   /** Where it stands in the line. Called every second: only what differs is touched. */
-  showWait(line, reason) {
+  showWait(line, reason, why) {
     const { wait, waitLine, waitReason } = this.#parts;
+    wait.dataset.why = why;
     this.element.toggleAttribute("data-in-line", true);
     wait.hidden = false;
     if (waitLine.textContent !== line) waitLine.textContent = line;

@@ -57,7 +57,7 @@ export class WaitLine {
     clearTimeout(this.#timer);
     this.#isShown = true;
     const wait = this.#countdown.at(this.#place.now());
-    this.#view.showWait(waitLine(wait, this.#place.isOwn), waitReason(wait));
+    this.#view.showWait(waitLine(wait, this.#place.isOwn), waitReason(wait), wait.why);
     this.#timer = setTimeout(() => this.#show(), TICK_MS);
   }
 }

@@ -8,6 +8,7 @@ const HOUR_S = 3600;
 const STARTING_S = 5;
 /** Beyond it a place is an estimate too. */
 const EXACT_AHEAD = 10;
+const NO_BREAK = "\u00a0";
 
 const language = globalThis.document?.documentElement?.lang || "en";
 const number = new Intl.NumberFormat(language);
@@ -30,12 +31,11 @@ function split(seconds) {
   return { hour, minute, second: hour > 0 ? 0 : seconds % MINUTE_S };
 }
 
-/** "40 s", "1 min 15", "12 min", "2 h 5 min" */
+/** "40 s", "1 min 15", "12 min", "2 h 5 min"; no line breaks within it. */
 export function duration(seconds) {
   const { hour, minute, second } = split(seconds);
-  if (hour > 0) return minute > 0 ? `${hour} h ${minute} min` : `${hour} h`;
-  if (minute === 0) return `${second} s`;
-  return second > 0 ? `${minute} min ${second}` : `${minute} min`;
+  const parts = [hour && `${hour} h`, minute && `${minute} min`, second && (minute ? second : `${second} s`)];
+  return parts.filter(Boolean).join(" ").replaceAll(" ", NO_BREAK);
 }
 
 /** "1 minute 15 seconds" */
@@ -77,6 +77,8 @@ export function waitReason({ why, resumeS }, say = duration) {
       return resume ? `The provider is overloaded; it is asked again in ${resume}` : "The provider is overloaded";
     case "probing":
       return "The provider was overloaded; one question finds out whether it is back";
+    case "blocked":
+      return "Your question keeps its place for a while";
     case "overtaken":
       return "Others who have used less go first";
     case "slower":
