@@ -26,6 +26,19 @@ def offered_models(env: environ.Env) -> tuple[dict[str, Any], ...]:
     return tuple(offers)
 
 
+def offered_auto(env: environ.Env) -> dict[str, str]:
+    """The model "auto": which of two others answers is decided per question (`streaming.routing`). Empty: no such."""
+    auto = {"small": env.str("AUTO_SMALL", default=""), "large": env.str("AUTO_LARGE", default="")}
+    if not any(auto.values()):
+        return {}
+    if not all(auto.values()):
+        raise ImproperlyConfigured(
+            "AUTO_SMALL and AUTO_LARGE go together: the model for simple questions, and the other."
+        )
+    rule = env.str("AUTO_RULE", default="")
+    return auto | ({"rule": rule} if rule else {})
+
+
 def _limits(variable: str, text: str) -> dict[str, Any]:
     """Where the lanes of a vendor's models begin; each model has its own. Later changes are made in the admin."""
     try:

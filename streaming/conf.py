@@ -19,6 +19,8 @@ class StreamingSettings:
     redis_url: str = "redis://127.0.0.1:6379/0"
     #: The models on offer: keyword arguments of `providers.base.ModelEntry`, the first available one is the default.
     models: tuple[dict[str, Any], ...] = ()
+    #: The model "auto" (see `routing`): {"small": alias, "large": alias, "rule": dotted path}; empty: there is none.
+    auto: dict[str, str] = field(default_factory=dict)
     #: Dotted path of `build_prompt(generation_id) -> Prompt`, called inside the claim's transaction.
     prompt_builder: str = ""
     #: Dotted path of `generation_ended(generation_id) -> AfterEnd`, called inside the transaction that ends it.

@@ -10,6 +10,7 @@ from streaming import conf, providers, redis_client
 from streaming.lane_limits import LaneLimits
 from streaming.lane_store import LaneStore
 from streaming.lane_values import Ticket
+from streaming.limit_rules import check_limits
 from streaming.providers.base import ModelEntry
 
 _stores: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, dict[str, LaneStore]]] = WeakKeyDictionary()
@@ -28,7 +29,7 @@ def names() -> list[str]:
 def configured(name: str) -> LaneLimits:
     """The limits that the settings give a lane: where its row begins. The first of its models that has some counts."""
     own = (entry.limits for entry in providers.catalogue() if of(entry) == name and entry.limits)
-    return LaneLimits(**conf.get().lane_limits | next(own, {}))
+    return check_limits(conf.get().lane_limits | next(own, {}))
 
 
 def store(name: str) -> LaneStore:

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from streaming import conf
 from streaming.errors import Refused
-from streaming.lane_limits import LaneLimits
+from streaming.limit_rules import check_limits
 from streaming.providers.base import ModelEntry, Provider
 
 #: Name in settings → module. Each has `open_provider(entry, settings) -> Provider`.
@@ -98,6 +98,6 @@ def _check_lane(entry: ModelEntry) -> None:
             f"STREAMING['models'], {entry.alias!r}: a lane's name has no braces, at most {LANE_MAX_CHARS} characters."
         )
     try:
-        LaneLimits(**entry.limits)
-    except TypeError as error:
+        check_limits(entry.limits)
+    except ValueError as error:
         raise ImproperlyConfigured(f"STREAMING['models'], {entry.alias!r}, limits: {error}.") from None

@@ -8,7 +8,7 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from chatsite.offers import offered_models
+from chatsite.offers import offered_auto, offered_models
 
 
 def offers(monkeypatch: pytest.MonkeyPatch, **values: str) -> dict[str, dict[str, Any]]:
@@ -49,3 +49,19 @@ def test_a_limit_that_makes_no_sense_is_refused_with_its_variable(
         ImproperlyConfigured, match=rf"{variable}: there is no limit 'rpm'\. Known: requests_per_minute"
     ):
         offers(monkeypatch, **{variable: "rpm=20"})
+
+
+def auto(monkeypatch: pytest.MonkeyPatch, **values: str) -> dict[str, str]:
+    for name in ("SMALL", "LARGE", "RULE"):
+        monkeypatch.delenv(f"AUTO_{name}", raising=False)
+    for name, value in values.items():
+        monkeypatch.setenv(f"AUTO_{name}", value)
+    return offered_auto(environ.Env())
+
+
+def test_the_model_auto_needs_two_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert auto(monkeypatch) == {}
+    assert auto(monkeypatch, SMALL="s", LARGE="l") == {"small": "s", "large": "l"}
+    assert auto(monkeypatch, SMALL="s", LARGE="l", RULE="site.rule")["rule"] == "site.rule"
+    with pytest.raises(ImproperlyConfigured, match="AUTO_SMALL and AUTO_LARGE go together"):
+        auto(monkeypatch, SMALL="s")
