@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from streaming.errors import StreamingError
@@ -20,10 +20,12 @@ class LaneLost(StreamingError):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A generation's permission to start. `admission` is the lane's own number for it, opaque to everybody else."""
+    """A generation's permission to start. `admission` is the lane's own number for it, opaque to everybody else.
+    Without a lane it is the permission to end: to start only what asks no provider."""
 
     generation_id: str
     admission: int = 0
+    lane: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +132,8 @@ class Adopted:
 
 
 NOTHING: Final = Drained([], None, "", [])
+
+
+def fair_cost(input_tokens: int, output_tokens: int) -> int:
+    """A ticket's share in the fair order. An output token counts as five of input: about what vendors charge for it."""
+    return input_tokens + 5 * output_tokens

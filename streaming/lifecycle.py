@@ -23,6 +23,7 @@ from streaming.continuation import VendorRun
 from streaming.errors import Refused, StreamingError
 from streaming.events import Completed, Ended, Expired, Failed, Interrupted, Position, Queued, Stopped
 from streaming.hooks import AfterEnd
+from streaming.lane_tickets import asks_nobody
 from streaming.models import Attempt, Generation
 from streaming.prepared import Update, prepared, prepared_update
 from streaming.prompt import Prompt
@@ -93,17 +94,17 @@ class Checkpoint:
 
 
 @transaction.atomic
-def claim(generation_id: str, worker: str) -> Claim | None:
-    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over."""
+def claim(generation_id: str, worker: str, admission: int = 0, *, ends_only: bool = False) -> Claim | None:
+    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over. `ends_only`: without its lane's
+    permission only what asks no provider may start."""
     rows = _generation(UUID(generation_id))
-    if not rows or rows[0].status != Status.QUEUED:
+    if not rows or rows[0].status != Status.QUEUED or (ends_only and not asks_nobody(rows[0])):
         return None
     row = rows[0]
     attempt = row.attempt + 1
-    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt).update(
-        status=Status.ADMITTED, attempt=attempt, worker=worker, admitted_at=timezone.now(), **_NO_WAIT
-    )
-    if not moved:
+    values = {"attempt": attempt, "worker": worker, "admission": admission, "admitted_at": timezone.now(), **_NO_WAIT}
+    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt)
+    if not moved.update(status=Status.ADMITTED, **values):
         return None
     prompt = hooks.build_prompt(generation_id)
     refused = budgets.cover(row, prompt)
@@ -310,29 +311,12 @@ def request_stop(generation_id: str) -> str:
     return rows.values_list("status", flat=True).get()
 
 
-def due_for_wake_up(limit: int = 200) -> list[str]:
-    """QUEUED rows whose wake-up is due; each is given its next time in the same step."""
-    now = timezone.now()
-    due = Generation.objects.filter(status=Status.QUEUED, wake_at__lte=now, deadline_at__gt=now).order_by("wake_at")
-    ids = [str(pk) for pk in due.values_list("pk", flat=True)[:limit]]
-    if ids:
-        again = now + timedelta(seconds=conf.get().wake_again_s)
-        Generation.objects.filter(pk__in=ids, status=Status.QUEUED).update(wake_at=again)
-    return ids
-
-
-def overdue(limit: int = 200) -> list[str]:
-    """QUEUED rows past their deadline."""
-    rows = Generation.objects.filter(status=Status.QUEUED, deadline_at__lte=timezone.now()).order_by("deadline_at")
-    return [str(pk) for pk in rows.values_list("pk", flat=True)[:limit]]
-
-
 def queued_event(row: Generation) -> Queued:
     """What a waiting row waits for, to whoever was not there when it was said."""
     left_s = (row.wait_until - timezone.now()).total_seconds() if row.wait_until else None
     return Queued(
         generation=str(row.pk),
-        reason=row.wait_reason or "starting",
+        reason=row.wait_reason or ("starting" if row.lane_tag is None else "waiting"),
         message=row.wait_message,
         retry_in_s=None if left_s is None else round(max(0.0, left_s), 1),
     )

@@ -73,6 +73,10 @@ class WaitFeed:
         """Have `watcher()` called whenever the present waits may have changed."""
         self._watchers.append(watcher)
 
+    def board(self, lane: str) -> Board | None:
+        """The newest one; None: nothing is known of it."""
+        return self._boards.get(lane)
+
     def present_waits(self) -> dict[str, Wait]:
         """What somebody who asks now would wait, by lane; a lane of which nothing is known is left out."""
         return {lane: board.present() for lane, board in self._boards.items()}
