@@ -61,8 +61,7 @@ def send_message(
     Repeating it with the same `client_message_id` writes nothing and returns the same. Raises Refused.
     """
     _check_text(text)
-    alias = model or streaming.default_model()
-    streaming.check_model(alias)
+    alias = choose_model(conversation_id, text, model)
     question = Message(
         author_id=id_of(user), role=Message.Role.USER, client_message_id=client_message_id, text=text, model=alias
     )
@@ -71,6 +70,12 @@ def send_message(
     except IntegrityError:
         # The same message arrived at the same time by another way; the unique constraint let one of them in.
         return _send(user, conversation_id, question)
+
+
+def choose_model(conversation_id: UUID, text: str, model: str | None) -> str:
+    """The model that will answer; "auto" looks at the question. Raises Refused."""
+    written = Message.objects.filter(conversation_id=conversation_id)
+    return streaming.choose_model(model, text, written.count)
 
 
 @transaction.atomic

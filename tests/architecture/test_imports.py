@@ -30,6 +30,7 @@ FRONT_DOORS = frozenset(
         "hub",
         "wait_feed",
         "wait_board",
+        "limit_rules",
         "fanout",
         "database",
         "prepared",
