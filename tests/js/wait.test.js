@@ -130,6 +130,16 @@ test("when nobody can tell any more there is no number, and it may come back", (
   assert.deepEqual([left(countdown, 20000), countdown.at(20000).why], [80, "open"]);
 });
 
+test("a server that knows only that it waits changes nothing", () => {
+  const unknown = told({ ahead: null, p50S: null, p90S: null });
+  const countdown = new WaitCountdown();
+  countdown.told(unknown, 0);
+  assert.equal(waitLine(countdown.at(0), true), "Waiting for its turn");
+  countdown.told(told(), 1000);
+  countdown.told(unknown, 2000);
+  assert.deepEqual([left(countdown, 2000), countdown.at(2000).ahead], [39, 2]);
+});
+
 test("a countdown goes on from what a storage has kept of it", () => {
   const countdown = new WaitCountdown();
   countdown.told(told(), 1000);

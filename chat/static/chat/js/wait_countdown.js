@@ -24,8 +24,9 @@ export class WaitCountdown {
     return this.#state;
   }
 
-  /** An announcement has come. */
+  /** An announcement has come. One without a place says only that it waits: what is known stands. */
   told({ ahead, p50S, p90S, why, resumeS, message }, now) {
+    if (ahead === null && this.#state !== null) return;
     const after = (seconds) => (seconds === null ? null : now + seconds * 1000);
     const due = this.#due(after(p50S), EXPLAINED.has(why), now);
     this.#state = {

@@ -55,6 +55,7 @@ export function timeWords({ leftS, underS }, say = duration) {
 }
 
 function aheadWords(ahead, isOwn) {
+  if (ahead === null) return "Waiting for its turn";
   const whom = isOwn ? " of you" : "";
   if (ahead === 0) return isOwn ? "You are next" : "Next in line";
   return ahead < EXACT_AHEAD ? `${number.format(ahead)} ahead${whom}` : `About ${number.format(ahead)} ahead${whom}`;

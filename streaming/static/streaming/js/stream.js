@@ -18,7 +18,7 @@ export class Stream {
   end = null;
   /**
    * Why it does not run yet: `{reason, message, retryInS}`, and in the line of its lane (reason "waiting") also
-   * `{ahead, p50S, p90S, why, resumeS}`, counted from the moment when it was told.
+   * `{ahead, p50S, p90S, why, resumeS}`, counted from the moment when it was told; null is not known.
    */
   waiting = null;
   /** False if the server could not prove that what it sent follows what was shown. */
@@ -138,6 +138,6 @@ export class Stream {
   }
 }
 
-function inLine({ ahead = 0, p50_s: p50S = null, p90_s: p90S = null, why = "open", resume_s: resumeS = null }) {
+function inLine({ ahead = null, p50_s: p50S = null, p90_s: p90S = null, why = "open", resume_s: resumeS = null }) {
   return { ahead, p50S, p90S, why, resumeS };
 }
