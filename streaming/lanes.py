@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from streaming import conf, providers, redis_client
 from streaming.lane_limits import LaneLimits
 from streaming.lane_store import LaneStore
-from streaming.lane_values import Ticket
 from streaming.limit_rules import check_limits
 from streaming.providers.base import ModelEntry
 
@@ -40,30 +39,3 @@ def store(name: str) -> LaneStore:
         stores = {}
         _stores[asyncio.get_running_loop()] = client, stores
     return stores.setdefault(name, LaneStore(client, name))
-
-
-class Admission(Protocol):
-    async def enqueue(self, generation_id: str) -> list[Ticket]:
-        """Join the queue; idempotent."""
-        ...
-
-    async def settle(self, ticket: Ticket) -> list[Ticket]:
-        """The ticket's run is over (or was refused): its place is free."""
-        ...
-
-
-class RunNow:
-    """No limits: every ticket starts at once."""
-
-    async def enqueue(self, generation_id: str) -> list[Ticket]:
-        return [Ticket(generation_id)]
-
-    async def settle(self, ticket: Ticket) -> list[Ticket]:
-        return []
-
-
-_admission: Admission = RunNow()
-
-
-def get() -> Admission:
-    return _admission
