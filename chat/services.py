@@ -78,6 +78,11 @@ def choose_model(conversation_id: UUID, text: str, model: str | None) -> str:
     return streaming.choose_model(model, text, written.count)
 
 
+def was_sent(user: User, client_message_id: str) -> bool:
+    """Whether a question is accepted already: then sending it again is answered like the first time."""
+    return bool(_sent_before(id_of(user), client_message_id))
+
+
 @transaction.atomic
 def _send(user: User, conversation_id: UUID, question: Message) -> Sent:
     access_conversation(user, conversation_id, Role.MEMBER)

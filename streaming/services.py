@@ -69,10 +69,15 @@ def choose_model(alias: str | None, text: str, earlier: Callable[[], int]) -> st
     """The model that is to answer a question; people asked for `alias`, which may be "auto", or for none. `earlier`
     tells how many messages its conversation has. Raises Refused as `check_model` does."""
     wanted = alias or default_model()
-    if wanted == routing.ALIAS and routing.is_offered():
+    if is_by_question(wanted):
         return routing.choose(routing.Question(text, earlier()))
     check_model(wanted)
     return wanted
+
+
+def is_by_question(alias: str) -> bool:
+    """Whether it is no model, but one is chosen for each question: then `choose_model` may read the database."""
+    return alias == routing.ALIAS and routing.is_offered()
 
 
 def request_generation(
