@@ -76,7 +76,7 @@ class LaneKeeper:
     async def rebuild(self) -> bool:
         """After LaneLost. False: not by us; it may not stand yet."""
         async with self._building:
-            orders = self.orders
+            orders, self._applied = self.orders, None  # half-way it stands without any slot
             drained = await lane_rebuild.rebuild(self._store, orders, self._token)
             if drained is None:
                 return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from django.db import DatabaseError
@@ -39,21 +40,25 @@ class Pacer:
 
     async def _pace_forever(self) -> None:
         while True:
-            try:
-                asked_at = asyncio.get_running_loop().time()
-                leads = await self._leads()
-                if leads:
-                    await self._lanes.lead(asked_at, LEASE_MS / 1000)
-                else:
-                    await self._lanes.rest()
-                await self._reaper.watch(acts=leads)
-                if leads:
-                    await self.pace()
-            except (RedisError, OSError, TimeoutError, DatabaseError) as error:
-                log.warning("the pacer waits (%s)", type(error).__name__)
-            except Exception:
-                log.exception("the pacer failed")
+            await self._guarded(self._round)
             await asyncio.sleep(conf.get().pacer_period_s)
+
+    async def _round(self) -> None:
+        asked_at = asyncio.get_running_loop().time()
+        leads = await self._leads()
+        # Each by itself: what fails in one must not leave the others undone.
+        await self._guarded(lambda: self._lanes.lead(asked_at, LEASE_MS / 1000) if leads else self._lanes.rest())
+        await self._guarded(lambda: self._reaper.watch(acts=leads))
+        if leads:
+            await self._guarded(self.pace)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except (RedisError, OSError, TimeoutError, DatabaseError) as error:
+            log.warning("the pacer waits (%s)", type(error).__name__)
+        except Exception:
+            log.exception("the pacer failed")
 
     async def _leads(self) -> bool:
         """Take or renew the lease. Losing it between the check and the work is harmless: all work is idempotent."""

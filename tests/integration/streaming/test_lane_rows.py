@@ -117,6 +117,25 @@ async def test_a_build_that_failed_begins_again_at_once(bed: KeeperBed, monkeypa
     assert await bed.order() == [waiting]
 
 
+async def test_a_build_that_failed_at_its_end_is_completed_by_the_next_drain(
+    bed: KeeperBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = await bed.keeper(concurrency=2)
+    waiting = await bed.ask()
+    await bed.lose_memory()
+
+    async def fail(*_: Any) -> str:
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LaneStore, "set_capacity", fail)
+        with pytest.raises(ConnectionError):
+            await keeper.rebuild()
+    assert bed.sent_ids() == [waiting]
+    await keeper.drain()
+    assert bed.sent_ids() == [waiting, waiting]
+
+
 # Comparing it with the rows
 
 
