@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat import changes
+from chat import changes, prompts
 from chat.access import (
     Forbidden,
     NotFound,
@@ -152,7 +152,8 @@ def retry_reply(user: User, generation_id: UUID) -> Retried:
             "An answer is still being written here. Wait until it ends, or stop it.", code="busy", retryable=True
         )
     changes.next_revision(conversation)
-    request = streaming.request_generation(user_id=id_of(user), model=answer.model)
+    estimate = prompts.estimate_input(conversation.pk, answer.parent.text)
+    request = streaming.request_generation(user_id=id_of(user), model=answer.model, input_estimate=estimate)
     new = _reply(conversation, answer.parent, answer.model, request.pk)
     start = str(request.pk)
     return Retried(start, changes.changed(conversation, [new], [start]))
@@ -180,7 +181,12 @@ def _answer_next(conversation: Conversation, changed: set[int], new: Message | N
     # A question that waited was accepted when it was sent: limits and choices of today do not concern it.
     waited = question != new
     question = question if waited or new is None else new
-    request = streaming.request_generation(user_id=author, model=question.model, accepted_before=waited)
+    request = streaming.request_generation(
+        user_id=author,
+        model=question.model,
+        accepted_before=waited,
+        input_estimate=prompts.estimate_input(conversation.pk, question.text),
+    )
     question.state = Message.State.SENT
     changed.add(changes.stamp(question, conversation))
     changed.add(_reply(conversation, question, question.model, request.pk))

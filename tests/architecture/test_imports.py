@@ -31,6 +31,7 @@ FRONT_DOORS = frozenset(
         "wait_feed",
         "wait_board",
         "limit_rules",
+        "tokens",
         "fanout",
         "database",
         "prepared",
