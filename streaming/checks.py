@@ -173,6 +173,10 @@ LIMITS: tuple[tuple[Callable[[StreamingSettings], bool], str], ...] = (
     ),
     (lambda s: s.worker_streams_max >= 1, "worker_streams_max must be at least 1"),
     (
+        lambda s: min(s.user_tokens_per_day or 0, s.user_tokens_per_month or 0) >= 0,
+        "user_tokens_per_day and user_tokens_per_month must not be negative: 0 is no limit",
+    ),
+    (
         lambda s: s.heartbeat_live_s <= s.heartbeat_idle_s < PONG_TIMEOUT_S,
         f"heartbeat_live_s must be at most heartbeat_idle_s, and that below {PONG_TIMEOUT_S}",
     ),

@@ -118,6 +118,7 @@ MODEL = {"alias": "a", "label": "A", "provider": "demo", "model": "demo"}
         ({"queue_deadline_s": 5}, "streaming.E011", "queue_deadline_s"),
         ({"pacer_period_s": 6}, "streaming.E011", "pacer_period_s"),
         ({"worker_streams_max": 0}, "streaming.E011", "worker_streams_max"),
+        ({"user_tokens_per_month": -1}, "streaming.E011", "user_tokens_per_month"),
         ({"heartbeat_idle_s": 40}, "streaming.E011", "heartbeat_idle_s"),
         ({"snapshot_part_bytes": 300_000}, "streaming.E011", "snapshot_part_bytes"),
     ],
