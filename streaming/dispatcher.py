@@ -111,10 +111,12 @@ async def _wake(generation_id: str) -> bool:
 
 
 async def _give_back(generation_id: str) -> bool:
-    lane = await database.call(lane_tickets.lane_of, generation_id)
-    answer = await _ask(lane, lambda store: store.requeue(Ticket(generation_id, 0), Penalty())) if lane else None
-    if answer is None or answer.status == "GONE":
-        await _enter(generation_id)
+    entry = await database.call(lane_tickets.entry_of, generation_id)
+    if entry is not None and entry.lane:
+        answer = await _ask(entry.lane, lambda lane: lane.requeue(Ticket(generation_id, 0), Penalty()))
+        if answer is not None and answer.status != "GONE":
+            return True
+    await _enter(generation_id)
     return True
 
 

@@ -284,7 +284,8 @@ class Run:
     async def _end(self, error: StreamingError | None) -> Parting:
         if isinstance(error, Fenced) or isinstance(self.writer.refused, Fenced):
             log.warning("attempt %s of %s lost its place", self.claim.attempt, self.claim.generation_id)
-            return Parting(error, used=self._used(error))
+            # Its row waits again, or is another worker's already, who has another admission: then nothing happens.
+            return Parting(error, Retry(0.0, counts=False), self._used(error))
         self.writer.finishing = True
         outcome = self._outcome(error)
         if outcome.text and not self._moves:
