@@ -16,7 +16,7 @@ from streaming.models import Lane
 from streaming.pacer import Pacer
 from streaming.states import Status
 from tests.engine import Change, change_row, row, until
-from tests.integration.streaming.keeper_bed import LANE, MODEL, KeeperBed, accept
+from tests.integration.streaming.keeper_bed import LANE, MODEL, KeeperBed, accept, orders_of
 
 
 @pytest.fixture
@@ -60,6 +60,22 @@ async def test_a_changed_row_holds_within_a_tick(bed: KeeperBed, keepers: LaneKe
     await database.call(Lane.objects.filter(name=LANE).update, concurrency=3)
     await lead(keepers)
     await until(lambda: len(bed.sent) == 3)
+
+
+async def test_who_leads_again_makes_its_orders_hold_again(
+    bed: KeeperBed, keepers: LaneKeepers, change: Change
+) -> None:
+    change(lane_limits={"concurrency": 3})
+    await lead(keepers)
+    await until(stands)
+    await keepers.rest()
+    await bed.store.configure(orders_of(concurrency=1).limits)  # another holder, whose settings were other ones
+    await lead(keepers)
+
+    async def hold() -> bool:
+        return (await bed.store.snapshot(1)).slots == 3
+
+    await until(hold)
 
 
 async def test_as_many_may_run_as_the_live_workers_have_room_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -53,6 +54,18 @@ async def test_whoever_asked_while_the_lane_was_away_stands_behind_those_who_wai
     assert handed_over == waiting[0]
     assert bed.sent_ids()[-1] == handed_over
     assert await bed.order() == waiting[1:] + late
+    stored, (standing,) = await row(late[-1]), await bed.store.standings(late[-1:])
+    assert standing is not None
+    assert (stored.lane_tag, stored.lane_seq) == standing.place  # where the next loss of memory finds it
+
+
+async def test_each_building_has_an_epoch_of_its_own(bed: KeeperBed) -> None:
+    keeper, epochs = await bed.keeper(), list[str]()
+    for _ in range(3):
+        epochs.append((await bed.store.snapshot(1)).epoch)
+        await bed.lose_memory()
+        assert await keeper.rebuild()
+    assert len(set(epochs)) == 3
 
 
 async def test_a_lane_that_was_built_again_is_still_blocked(bed: KeeperBed) -> None:
@@ -66,6 +79,25 @@ async def test_a_lane_that_was_built_again_is_still_blocked(bed: KeeperBed) -> N
     assert (await bed.store.snapshot(1)).blocked == "No money is left."
     assert await bed.order() == [waiting]
     assert bed.sent == []
+
+
+async def test_a_look_at_a_half_built_lane_does_not_make_its_row_forget_that_it_is_blocked(
+    bed: KeeperBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = await bed.keeper(blocked="No money is left.")
+    await bed.lose_memory()
+    block, looks = LaneStore.block, list[asyncio.Task[None]]()
+
+    async def look_first(self: LaneStore, reason: str) -> None:
+        looks.append(asyncio.create_task(keeper.tell(0.0)))
+        await asyncio.sleep(0.05)
+        await block(self, reason)
+
+    monkeypatch.setattr(LaneStore, "block", look_first)
+    assert await keeper.rebuild()
+    await asyncio.gather(*looks)
+    assert len(looks) == 1
+    assert (await lane_row()).blocked_reason == "No money is left."
 
 
 async def lane_row() -> Lane:
@@ -145,6 +177,7 @@ async def test_the_ticket_of_a_row_that_is_over_goes(bed: KeeperBed) -> None:
     await bed.begin(over)
     await change_row(over, status=Status.COMPLETED, finished_at=(await row(waiting)).requested_at)
     await database.call((await row(gone)).delete)
+    await bed.pass_s(4)
     await keeper.reconcile()
     assert (await bed.state(over), await bed.state(gone)) == ("r", "q")  # perhaps its worker settles it just now
     await bed.pass_s(11)

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from streaming import dispatcher, fanout, keys, pacer
 from streaming.events import Expired, Position, decode
+from streaming.lane_keeper import LaneKeepers
 from streaming.pacer import Pacer
 from streaming.states import Status
 from tests import engine as doubles
@@ -106,14 +107,18 @@ async def test_whoever_has_text_is_ended_by_a_worker_with_all_of_it(paced: Pacer
 async def test_only_one_of_many_leads_and_another_follows_when_it_is_gone(
     change: Change, engine: Engine, queue: Queue, direct: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacer, "LEASE_MS", 300)
+    monkeypatch.setattr(pacer, "LEASE_MS", 1000)
     change(pacer_period_s=0.02)
     rounds: list[str] = []
 
     async def note(self: Pacer) -> None:
         rounds.append(self._worker_id)
 
+    async def nothing(self: LaneKeepers, *_: float) -> None:
+        pass
+
     monkeypatch.setattr(Pacer, "pace", note)
+    monkeypatch.setattr(LaneKeepers, "lead", nothing)
     pacers = {name: Pacer(name) for name in ("one", "two", "three")}
     try:
         await until(lambda: len(rounds) > 20)
