@@ -54,6 +54,7 @@ class CommandHandlers:
         await _HANDLERS[type(command)](self, command, reply)
 
     async def send_message(self, command: SendMessage, reply: Reply) -> None:
+        await self._check_wait(command)
         sent = await database.call(
             services.send_message,
             self._socket.user,
@@ -64,6 +65,17 @@ class CommandHandlers:
         )
         reply(message=sent.message, generation=sent.generation)
         self._carry_out(sent.after)
+
+    async def _check_wait(self, command: SendMessage) -> None:
+        """Before anything is written; what was accepted before is not refused when it is sent again."""
+        user, model = self._socket.user, command.model or streaming.default_model()
+        if streaming.is_by_question(model):
+            model = await database.call(services.choose_model, command.conversation, command.text, model)
+        try:
+            await streaming.check_wait(user.pk, model)
+        except Refused:
+            if not await database.call(services.was_sent, user, command.client_message_id):
+                raise
 
     async def edit_message(self, command: EditMessage, reply: Reply) -> None:
         after = await database.call(services.edit_message, self._socket.user, command.message, command.text)

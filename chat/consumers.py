@@ -18,7 +18,7 @@ from channels.consumer import AsyncConsumer
 from django.db import InterfaceError, OperationalError
 from redis import RedisError
 
-from chat import restart, revalidation, sockets
+from chat import model_waits, restart, revalidation, sockets
 from chat.command_fields import MESSAGE_MAX_CHARS
 from chat.command_handlers import CONVERSATIONS_PER_SOCKET, CommandHandlers
 from chat.commands import Ack, Command, CommandError, CommandId, Pong, parse_command
@@ -112,6 +112,7 @@ class ChatConsumer(AsyncConsumer):
         """Until the client is gone."""
         self.connection.start()
         self._tell(self._hello())
+        asyncio.get_running_loop().call_soon(model_waits.get().tell, self.socket)  # `hello` is alone in its envelope
         revalidation.start()
         restart.prepare()
         if sockets.get().restarting:  # it came between the hint and the end

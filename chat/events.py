@@ -63,6 +63,16 @@ class StreamHead(TypedDict):
     epoch: str | None
 
 
+class ModelWaitData(TypedDict):
+    """What somebody who asks this model now would wait: the expected time and the one that nine of ten stay below; null
+    if nobody can tell. `why`: open, paused, overloaded, probing, blocked; `message` says it to people, if need be."""
+
+    p50_s: float | None
+    p90_s: float | None
+    why: str
+    message: str
+
+
 class RevisionData(TypedDict):
     conversation: str
     revision: int
@@ -154,8 +164,18 @@ class TypingStarted(Frame):
     user: PersonData
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsWaits(Frame):
+    """The present wait of each model of which it is known, by its alias: soon after `hello`, and when it changed by
+    enough to matter, at most every 5 s. It replaces what was said before."""
+
+    TYPE: ClassVar[str] = "models.waits"
+    waits: dict[str, ModelWaitData]
+
+
 FRAME_TYPES: Final[dict[str, type[Frame]]] = {
-    kind.TYPE: kind for kind in (Hello, Ok, Error, Heartbeat, Reconnect, ConversationChanged, TypingStarted)
+    kind.TYPE: kind
+    for kind in (Hello, Ok, Error, Heartbeat, Reconnect, ConversationChanged, TypingStarted, ModelsWaits)
 }
 
 

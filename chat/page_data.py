@@ -18,6 +18,7 @@ from streaming.states import LIVE
 _OF_STATUS: Final = {"completed": "done", "stopped": "stopped", "interrupted": "interrupted"}
 _NOTES: Final = {
     "waiting": "Waits until the running answer has ended.",
+    "queued": "Waiting to be answered…",
     "answering": "Answering…",
     "stopped": "Stopped.",
     "interrupted": "This answer broke off.",
@@ -68,11 +69,12 @@ def message_rows(messages: Iterable[MessageData], user_id: int) -> list[MessageR
 def _row(message: MessageData, user_id: int, has_newer_sibling: bool) -> MessageRow:
     state = message_state(message)
     generation = message["generation"]
+    doing = "queued" if generation and generation["status"] == "queued" else state
     return MessageRow(
         data=message,
         created_at=datetime.fromisoformat(message["created_at"]),
         state=state,
-        note=(_end_note(generation, message["text"]) if generation else "") or _NOTES.get(state, ""),
+        note=(_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, ""),
         own=message["author"] is not None and message["author"]["id"] == user_id,
         superseded=message["parent"] is not None and has_newer_sibling,
     )

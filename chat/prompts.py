@@ -20,6 +20,7 @@ from streaming import conf
 from streaming.errors import Refused
 from streaming.prepared import prepared
 from streaming.prompt import Prompt, PromptMessage
+from streaming.tokens import BYTES_PER_TOKEN, estimate_tokens
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant. Answer in the language of the question."
 #: Messages of the history that are read at once.
@@ -69,6 +70,20 @@ def build_prompt(generation_id: str) -> Prompt:
         turns.append(turn)
     history = [message for turn in reversed(turns) for message in turn.messages]
     return Prompt(messages=(*history, asked), system=system)
+
+
+def estimate_input(conversation_id: UUID, text: str) -> int:
+    """Tokens of the prompt that a question would have now: those that the newest answer read and wrote, and its own.
+    Without reading the history: that is done when it is asked."""
+    known = _newest_use(conversation_id)
+    before = sum(count or 0 for count in known[0]) if known else estimate_tokens(DEFAULT_SYSTEM)
+    return min(before, conf.get().prompt_max_chars // BYTES_PER_TOKEN) + estimate_tokens(text)
+
+
+@prepared
+def _newest_use(conversation_id: UUID) -> QuerySet[Message, tuple[int | None, int | None]]:
+    answers = Message.objects.filter(conversation_id=conversation_id, generation__input_tokens__isnull=False)
+    return answers.order_by("-pk").values_list("generation__input_tokens", "generation__output_tokens")[:1]
 
 
 @prepared

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat import changes
+from chat import changes, prompts
 from chat.access import (
     Forbidden,
     NotFound,
@@ -61,8 +61,7 @@ def send_message(
     Repeating it with the same `client_message_id` writes nothing and returns the same. Raises Refused.
     """
     _check_text(text)
-    alias = model or streaming.default_model()
-    streaming.check_model(alias)
+    alias = choose_model(conversation_id, text, model)
     question = Message(
         author_id=id_of(user), role=Message.Role.USER, client_message_id=client_message_id, text=text, model=alias
     )
@@ -71,6 +70,17 @@ def send_message(
     except IntegrityError:
         # The same message arrived at the same time by another way; the unique constraint let one of them in.
         return _send(user, conversation_id, question)
+
+
+def choose_model(conversation_id: UUID, text: str, model: str | None) -> str:
+    """The model that will answer; "auto" looks at the question. Raises Refused."""
+    written = Message.objects.filter(conversation_id=conversation_id)
+    return streaming.choose_model(model, text, written.count)
+
+
+def was_sent(user: User, client_message_id: str) -> bool:
+    """Whether a question is accepted already: then sending it again is answered like the first time."""
+    return bool(_sent_before(id_of(user), client_message_id))
 
 
 @transaction.atomic
@@ -142,7 +152,8 @@ def retry_reply(user: User, generation_id: UUID) -> Retried:
             "An answer is still being written here. Wait until it ends, or stop it.", code="busy", retryable=True
         )
     changes.next_revision(conversation)
-    request = streaming.request_generation(user_id=id_of(user), model=answer.model)
+    estimate = prompts.estimate_input(conversation.pk, answer.parent.text)
+    request = streaming.request_generation(user_id=id_of(user), model=answer.model, input_estimate=estimate)
     new = _reply(conversation, answer.parent, answer.model, request.pk)
     start = str(request.pk)
     return Retried(start, changes.changed(conversation, [new], [start]))
@@ -170,7 +181,12 @@ def _answer_next(conversation: Conversation, changed: set[int], new: Message | N
     # A question that waited was accepted when it was sent: limits and choices of today do not concern it.
     waited = question != new
     question = question if waited or new is None else new
-    request = streaming.request_generation(user_id=author, model=question.model, accepted_before=waited)
+    request = streaming.request_generation(
+        user_id=author,
+        model=question.model,
+        accepted_before=waited,
+        input_estimate=prompts.estimate_input(conversation.pk, question.text),
+    )
     question.state = Message.State.SENT
     changed.add(changes.stamp(question, conversation))
     changed.add(_reply(conversation, question, question.model, request.pk))

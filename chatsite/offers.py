@@ -3,6 +3,9 @@
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from streaming.limit_rules import parse_limits
 
 # Names and dialects of November 2026; ANTHROPIC_MODELS and OPENAI_MODELS replace them without a change here.
 ANTHROPIC_MODELS = ["claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5"]
@@ -17,9 +20,32 @@ def offered_models(env: environ.Env) -> tuple[dict[str, Any], ...]:
     offers = [*_anthropic(env), *_openai(env)]
     if env.bool("DEMO_MODEL", default=True):
         demo = {"alias": "demo", "label": "Demo (no key needed)", "provider": "demo", "model": "demo"}
+        demo |= _limits("DEMO_LIMITS", env.str("DEMO_LIMITS", default=""))
         offers.append({**demo, "options": {"tokens_per_second": env.float("DEMO_TOKENS_PER_SECOND", default=25.0)}})
     offers.sort(key=lambda offer: bool(offer.get("unavailable")))
     return tuple(offers)
+
+
+def offered_auto(env: environ.Env) -> dict[str, str]:
+    """The model "auto": which of two others answers is decided per question (`streaming.routing`). Empty: no such."""
+    auto = {"small": env.str("AUTO_SMALL", default=""), "large": env.str("AUTO_LARGE", default="")}
+    if not any(auto.values()):
+        return {}
+    if not all(auto.values()):
+        raise ImproperlyConfigured(
+            "AUTO_SMALL and AUTO_LARGE go together: the model for simple questions, and the other."
+        )
+    rule = env.str("AUTO_RULE", default="")
+    return auto | ({"rule": rule} if rule else {})
+
+
+def _limits(variable: str, text: str) -> dict[str, Any]:
+    """Where the lanes of a vendor's models begin; each model has its own. Later changes are made in the admin."""
+    try:
+        limits = parse_limits(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable}: {error}.") from None
+    return {"limits": limits} if limits else {}
 
 
 def _anthropic(env: environ.Env) -> list[dict[str, Any]]:
@@ -29,6 +55,7 @@ def _anthropic(env: environ.Env) -> list[dict[str, Any]]:
         "api_key": key,
         "base_url": env.str("ANTHROPIC_BASE_URL", default="") or None,
         "unavailable": None if key else "ANTHROPIC_API_KEY is not set on this server.",
+        **_limits("ANTHROPIC_LIMITS", env.str("ANTHROPIC_LIMITS", default="")),
     }
     names = env.list("ANTHROPIC_MODELS", default=ANTHROPIC_MODELS)
     return [{"alias": name, "label": name, "model": name, **common} for name in names]
@@ -44,6 +71,7 @@ def _openai(env: environ.Env) -> list[dict[str, Any]]:
         "api_key": key or ("none" if base_url else ""),
         "base_url": base_url or None,
         "unavailable": None if key or base_url else "OPENAI_API_KEY is not set on this server.",
+        **_limits("OPENAI_LIMITS", env.str("OPENAI_LIMITS", default="")),
     }
     if dialect == "responses" and env.bool("OPENAI_BACKGROUND", default=False):
         common["options"] = {"background": True}

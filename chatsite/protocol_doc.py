@@ -28,6 +28,7 @@ DATA: Final = (
     chat_events.LimitsData,
     chat_events.StreamHead,
     chat_events.RevisionData,
+    chat_events.ModelWaitData,
 )
 _NAMES: Final[dict[Any, str]] = {
     str: "string", int: "number", float: "number", bool: "boolean", Position: "position", type(None): "null",
@@ -49,6 +50,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "conversations": [{"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "revision": 9}], "title": "Hubs",
     "participants": [{"id": 3, "name": "Ann Lee", "role": "owner"}], "removed": [41], "complete": True, "older": False,
     "client_message_id": "0d1f-1", "after_ms": 3200,
+    "ahead": 7, "p50_s": 40.0, "p90_s": 70.0, "why": "paused", "resume_s": 20.0,
+    "waits": {"demo": {"p50_s": 40.0, "p90_s": 70.0, "why": "open", "message": ""}},
     "messages": [
         {"id": 42, "role": "user", "author": {"id": 3, "name": "Ann Lee"}, "text": "What is a hub?", "state": "sent",
          "model": "demo", "created_at": "2026-11-20T09:59:58.120Z", "edited_at": None, "revision": 9, "parent": None,
@@ -162,6 +165,8 @@ def _type_name(hint: Any, left_out: bool = False) -> str:
         return " or ".join(_type_name(kind) for kind in kinds)
     if get_origin(hint) is list:
         return f"[{_type_name(get_args(hint)[0])}]"
+    if get_origin(hint) is dict:
+        return f"{{string: {_type_name(get_args(hint)[1])}}}"
     return hint.__name__ if is_typeddict(hint) else _NAMES[hint]
 
 

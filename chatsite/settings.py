@@ -9,7 +9,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONCE, NONE, SELF
 
-from chatsite.offers import offered_models
+from chatsite.offers import offered_auto, offered_models
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -181,6 +181,9 @@ STREAMING = {
     "redis_url": REDIS_URL,
     "drain_s": env.float("DRAIN_SECONDS", default=20.0),
     "models": offered_models(env),
+    "auto": offered_auto(env),
+    "user_tokens_per_day": env.int("USER_TOKENS_PER_DAY", default=0),
+    "user_tokens_per_month": env.int("USER_TOKENS_PER_MONTH", default=0),
     "prompt_builder": "chat.prompts.build_prompt",
     "on_ended": "chat.services.generation_ended",
 }

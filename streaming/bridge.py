@@ -18,8 +18,9 @@ from typing import Any, Final, TypeVar
 import uvloop
 from redis import RedisError
 
-from streaming import fenced, keys, providers, redis_client
+from streaming import conf, keys, providers, redis_client, worker_slots
 from streaming.cancellation import cancel
+from streaming.lane_values import Ticket
 from streaming.pacer import Pacer
 from streaming.publisher import Publisher
 from streaming.runner import Runner
@@ -38,6 +39,7 @@ class Bridge:
         # An SDK's import takes a second: not on the loop that all streams share.
         providers.preload()
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self.slots_max = conf.get().worker_streams_max
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bridge", daemon=True)
         self._thread.start()
@@ -46,8 +48,8 @@ class Bridge:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def run_generation(self, generation_id: str, admission: int) -> None:
-        self.run(self.runner.run(generation_id, admission))
+    def run_generation(self, ticket: Ticket) -> None:
+        self.run(self.runner.run(ticket))
 
     def drain(self) -> None:
         """Safe inside a signal handler: only tells the loop."""
@@ -61,7 +63,7 @@ class Bridge:
             self._loop.close()  # the channel layer gives its connections back with the loop
 
     async def _open(self) -> None:
-        await self._renew_lease()  # before anything can be claimed in our name
+        await self._renew_lease(self.slots_max)  # before anything can be claimed in our name
         self.publisher = Publisher()
         self.runner = Runner(self.publisher, self.worker_id)
         self._pacer = Pacer(self.worker_id)
@@ -83,12 +85,15 @@ class Bridge:
         """While this key lives, the process is alive: the reaper goes by it, and the demo waits for it."""
         while True:
             await asyncio.sleep(BEAT_S)
-            await self._renew_lease()
+            await self._renew_lease(self._slots())
 
-    async def _renew_lease(self) -> None:
+    def _slots(self) -> int:
+        """Streams that may run here at once: once it shuts down, those that do."""
+        return self.slots_max if self.runner.drain_at is None else len(self.runner.runs)
+
+    async def _renew_lease(self, slots: int) -> None:
         try:
-            value, lease_ms = fenced.lease_value(), round(LEASE_S * 1000)
-            await redis_client.get().set(keys.worker_lease(self.worker_id), value, px=lease_ms)
+            await worker_slots.renew(redis_client.get(), self.worker_id, slots, round(LEASE_S * 1000))
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("the worker's lease could not be renewed (%s)", type(error).__name__)
 

@@ -5,7 +5,7 @@ streaming.E002  it has exactly one host                             E007  Celery
 streaming.E003  that host is the log's own Valkey                   E008  STREAMING has no unknown key
 streaming.E004  its connections survive silence                     E009  the models are known
 streaming.E005  Celery acknowledges early                           E010  dotted paths can be imported
-streaming.E011  the limits fit together
+streaming.E011  the limits fit together                             E012  "auto" chooses between two known models
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from redis.connection import parse_url
 
-from streaming import conf, pacer, providers
+from streaming import conf, limit_rules, pacer, providers, routing
 from streaming.conf import StreamingSettings
 
 LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
@@ -102,19 +102,37 @@ def check_streaming_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
     unknown = sorted(given.keys() - {field.name for field in fields(StreamingSettings)})
     if unknown:
         return [Error(f"STREAMING has no setting {unknown[0]!r}.", id="streaming.E008")]
-    return [*_model_errors(), *_path_errors(conf.get()), *_limit_errors(conf.get())]
+    return [*_model_errors(), *_path_errors(conf.get()), *_limit_errors(conf.get()), *_auto_errors(conf.get())]
 
 
 def _model_errors() -> Iterator[CheckMessage]:
     try:
         providers.catalogue()
+        limit_rules.check_limits(conf.get().lane_limits)
     except ImproperlyConfigured as error:
         yield Error(str(error), id="streaming.E009")
+    except ValueError as error:
+        yield Error(f"STREAMING['lane_limits']: {error}.", id="streaming.E009")
+
+
+def _auto_errors(values: StreamingSettings) -> Iterator[CheckMessage]:
+    auto, aliases = values.auto, [model.get("alias") for model in values.models]
+    if routing.ALIAS in aliases:
+        yield Error(f"STREAMING['models']: {routing.ALIAS!r} cannot be the alias of a model.", id="streaming.E012")
+    if not auto:
+        return
+    if not {"small", "large"} <= auto.keys() <= {"small", "large", "rule"}:
+        yield Error("STREAMING['auto'] needs 'small' and 'large', and may have a 'rule'.", id="streaming.E012")
+        return
+    for size in ("small", "large"):
+        if auto[size] not in aliases:
+            yield Error(f"STREAMING['auto']: there is no model {auto[size]!r} for {size!r}.", id="streaming.E012")
 
 
 def _path_errors(values: StreamingSettings) -> Iterator[CheckMessage]:
     paths = [("prompt_builder", values.prompt_builder), ("on_ended", values.on_ended)]
     paths += [("filters", path) for path, _ in values.filters]
+    paths += [("auto", values.auto["rule"])] if values.auto.get("rule") else []
     for name, path in paths:
         if not path and name == "on_ended":
             continue  # nobody needs to know
@@ -154,6 +172,10 @@ LIMITS: tuple[tuple[Callable[[StreamingSettings], bool], str], ...] = (
         f"pacer_period_s must be below {pacer.LEASE_MS / 1000:g}: the pacer's lease must not lapse between two rounds",
     ),
     (lambda s: s.worker_streams_max >= 1, "worker_streams_max must be at least 1"),
+    (
+        lambda s: min(s.user_tokens_per_day or 0, s.user_tokens_per_month or 0) >= 0,
+        "user_tokens_per_day and user_tokens_per_month must not be negative: 0 is no limit",
+    ),
     (
         lambda s: s.heartbeat_live_s <= s.heartbeat_idle_s < PONG_TIMEOUT_S,
         f"heartbeat_live_s must be at most heartbeat_idle_s, and that below {PONG_TIMEOUT_S}",

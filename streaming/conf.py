@@ -5,7 +5,7 @@ Units are in the names. Where a value has a reason outside taste, the reason sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,8 @@ class StreamingSettings:
     redis_url: str = "redis://127.0.0.1:6379/0"
     #: The models on offer: keyword arguments of `providers.base.ModelEntry`, the first available one is the default.
     models: tuple[dict[str, Any], ...] = ()
+    #: The model "auto" (see `routing`): {"small": alias, "large": alias, "rule": dotted path}; empty: there is none.
+    auto: dict[str, str] = field(default_factory=dict)
     #: Dotted path of `build_prompt(generation_id) -> Prompt`, called inside the claim's transaction.
     prompt_builder: str = ""
     #: Dotted path of `generation_ended(generation_id) -> AfterEnd`, called inside the transaction that ends it.
@@ -66,9 +68,22 @@ class StreamingSettings:
     #: On SIGTERM a running answer may go on for this long before it is handed back or interrupted.
     drain_s: float = 20.0
 
+    # Waiting for a provider's limits (DESIGN 12).
+    #: Keyword arguments of `lane_limits.LaneLimits` for every lane, under those of `ModelEntry.limits`. As they stand,
+    #: nobody waits for a lane that was given no limits: `live_generations_per_user_max` bounds what one person may ask.
+    lane_limits: dict[str, Any] = field(default_factory=lambda: {"user_concurrency": None, "user_queue": None})
+    #: A new question whose wait is foretold to be longer is refused, with the waits of the other models.
+    max_wait_s: float = 180.0
+    #: Dotted path of `user_weight(user_id) -> float`, a person's share in the fair order; "": 1 for everybody.
+    user_weight: str = ""
+
     #: Streams that one worker process runs at once; also the size of each provider's connection pool.
     worker_streams_max: int = 500
     live_generations_per_user_max: int = 10
+    #: Tokens (questions and answers) that one person may use in a UTC day and month; None or 0: no limit. Rows of
+    #: `models.TokenBudget` say otherwise for single people.
+    user_tokens_per_day: int | None = None
+    user_tokens_per_month: int | None = None
     prompt_max_chars: int = 200_000
 
     # Delivery to sockets (DESIGN 9).

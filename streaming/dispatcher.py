@@ -1,21 +1,34 @@
-"""Admitted tickets become Celery messages. A message is a wake-up: lost or doubled, nothing changes (DESIGN law 4)."""
+"""Admitted tickets become Celery messages. A message is a wake-up: lost or doubled, nothing changes (DESIGN law 4).
+
+Whoever asks a lane something starts those who may start because of it. Nobody else starts a generation.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 from celery import current_app
+from django.db import DatabaseError
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from streaming import conf, lanes
-from streaming.lanes import Ticket
+from streaming import conf, database, lane_tickets, lanes
+from streaming.lane_store import LaneStore
+from streaming.lane_tickets import Entry
+from streaming.lane_values import Answer, Enqueued, LaneLost, Penalty, Ticket
 
+T = TypeVar("T")
+Operation = Callable[[LaneStore], Awaitable[Answer | None]]
+"""A call of a lane's store; None where it lets nobody start."""
 TASK_NAME: Final = "streaming.run_generation"
+_AWAY: Final = (TimeoutError, OSError, RedisError, KombuError, LaneLost, DatabaseError)
+_WAITING: Final = frozenset("qp")
+_TAKEN_UP: Final = frozenset("rl")
+"""States of a ticket, named in lua/lane_moves.lua."""
 log = logging.getLogger(__name__)
 
 # kombu is synchronous and may hang for its socket timeout when Redis does: two threads of our own, never the loop.
@@ -25,29 +38,108 @@ _executor = ThreadPoolExecutor(2, thread_name_prefix="dispatcher")
 async def enqueue(generation_id: str) -> bool:
     """Give a QUEUED generation its place, and start whatever may start now. Never raises; False: the queue is away, and
     the pacer's reconciliation will find the row."""
-    return await _guarded(lanes.get().enqueue(generation_id))
+    return await _guarded(_enter(generation_id)) is not None
 
 
-async def settle(ticket: Ticket) -> bool:
-    """Give a place back, and start whatever may start because of it. Never raises."""
-    return await _guarded(lanes.get().settle(ticket))
+async def wake(generation_id: str) -> bool:
+    """The same for a row whose wake-up is due: if its lane still takes it for a running one, whoever ran it is gone."""
+    return await _guarded(_wake(generation_id)) is not None
 
 
-async def _guarded(admitted: Awaitable[list[Ticket]]) -> bool:
-    try:
-        async with asyncio.timeout(conf.get().enqueue_timeout_s):
-            await _start(await admitted)
-    except (TimeoutError, OSError, RedisError, KombuError) as error:
-        log.warning("the queue is away (%s): waiting generations stay in the database", type(error).__name__)
-        return False
-    return True
+async def give_back(generation_id: str) -> bool:
+    """Its worker is lost, its row waits: back to its old place. Never raises."""
+    return await _guarded(_give_back(generation_id)) is not None
 
 
-async def _start(tickets: list[Ticket]) -> None:
+async def cancel(generation_id: str) -> bool:
+    """Its row has ended while it waited: the place is free. Never raises."""
+    return await _guarded(_cancel(generation_id)) is not None
+
+
+async def end(generation_id: str) -> bool:
+    """Have a worker end what would wait for nothing: it has text, and was stopped or is overdue. Never raises."""
+    return await _guarded(_end(generation_id)) is not None
+
+
+async def ask(lane: str, operation: Operation) -> Answer | None:
+    """One operation of a lane with what follows from it. Never raises; None: the queue is away."""
+    return await _guarded(_ask(lane, operation))
+
+
+async def start(tickets: Iterable[Ticket]) -> None:
+    """Raises what Celery raises; the lane then hands them over again."""
     loop = asyncio.get_running_loop()
     for ticket in tickets:
         await loop.run_in_executor(_executor, _send, ticket)
 
 
+async def _guarded(work: Awaitable[T]) -> T | None:
+    try:
+        async with asyncio.timeout(conf.get().enqueue_timeout_s):
+            return await work
+    except _AWAY as error:
+        log.warning("the queue is away (%s): waiting generations stay in the database", type(error).__name__)
+        return None
+
+
+async def _enter(generation_id: str) -> str:
+    """Returns the state of its ticket, empty if there is none."""
+    entry = lane_tickets.take_remembered(generation_id) or await database.call(lane_tickets.entry_of, generation_id)
+    if entry is None:
+        return ""
+    if not entry.lane:
+        await start([Ticket(generation_id)])
+        return ""
+    answer = await lanes.store(entry.lane).enqueue(entry.request)
+    await start(answer.drained.admitted)
+    await _write_place(entry, answer)
+    return answer.state
+
+
+async def _write_place(entry: Entry, answer: Enqueued) -> None:
+    """Only of who has to wait: the others would pay for a write that nobody reads."""
+    ticket, place = entry.request.ticket, answer.place
+    starts = any(admitted.generation_id == ticket for admitted in answer.drained.admitted)
+    if answer.state in _WAITING and not starts and place is not None and place != entry.place:
+        await database.call(lane_tickets.write_place, ticket, place)
+
+
+async def _wake(generation_id: str) -> bool:
+    if await _enter(generation_id) in _TAKEN_UP:
+        await _give_back(generation_id)
+    return True
+
+
+async def _give_back(generation_id: str) -> bool:
+    entry = await database.call(lane_tickets.entry_of, generation_id)
+    if entry is not None and entry.lane:
+        answer = await _ask(entry.lane, lambda lane: lane.requeue(Ticket(generation_id, 0), Penalty()))
+        if answer is not None and answer.status != "GONE":
+            return True
+    await _enter(generation_id)
+    return True
+
+
+async def _cancel(generation_id: str) -> bool:
+    lane = await database.call(lane_tickets.lane_of, generation_id)
+    if lane:
+        await _ask(lane, lambda store: store.cancel(generation_id))
+    return True
+
+
+async def _end(generation_id: str) -> bool:
+    await _cancel(generation_id)
+    await _enter(generation_id)
+    return True
+
+
+async def _ask(lane: str, operation: Operation) -> Answer | None:
+    answer = await operation(lanes.store(lane))
+    if answer is not None:
+        await start(answer.drained.admitted)
+    return answer
+
+
 def _send(ticket: Ticket) -> None:
-    current_app.send_task(TASK_NAME, args=(ticket.generation_id, ticket.admission), retry=False)
+    arguments = (ticket.generation_id, ticket.admission, ticket.lane)
+    current_app.send_task(TASK_NAME, args=arguments, retry=False)

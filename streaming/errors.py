@@ -20,6 +20,9 @@ StreamingError                 code, message (a sentence for people), retryable,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class StreamingError(Exception):
     """Base of all. `code` is for programs, `message` for people; neither holds secrets or content."""
@@ -51,8 +54,11 @@ class Refused(StreamingError):
 
 
 class ProviderError(StreamingError):
+    """`headers`: what a refusal's headers say of the rate limits, names in lower case; empty if nothing."""
+
     code = "provider_error"
     message = "The model's provider reported an error."
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class ProviderRateLimited(ProviderError):

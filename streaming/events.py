@@ -135,13 +135,24 @@ class Expired(Ended):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued(StreamEvent):
-    """It waits. `reason`: starting, waiting_for_queue (the queue is away), retrying (`retry_in_s`, and why),
-    continuing (another server goes on with the text so far). Whoever subscribes during a wait is told as well."""
+    """It waits. `reason`: starting, waiting (in its lane), waiting_for_queue (the queue is away), retrying
+    (`retry_in_s`, and why), continuing (another server goes on with the text so far). Whoever subscribes during a wait
+    is told as well.
+
+    In a lane: `ahead` start before it as things stand; `p50_s` and `p90_s` are the expected wait and the one that nine
+    of ten stay below; `resume_s`: when the provider opens again; `why`: open, own (an answer of the same person),
+    paused, overloaded, probing, blocked, or overtaken, slower for a number that rose.
+    """
 
     TYPE: ClassVar[str] = "stream.queued"
     reason: str
     message: str = ""
     retry_in_s: float | None = None
+    ahead: int | None = None
+    p50_s: float | None = None
+    p90_s: float | None = None
+    why: str | None = None
+    resume_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,11 @@ def layer() -> Any:
     return get_channel_layer()
 
 
+def boards_group() -> str:
+    """Where the lanes' boards go: {"type": "lane.board", "g": "lanes", "f": Board.encode()}."""
+    return "lanes"
+
+
 def stream_group(generation_id: str) -> str:
     return f"stream.{generation_id}"
 

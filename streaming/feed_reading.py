@@ -23,13 +23,15 @@ from streaming.replay_log import ReplayLog
 from streaming.states import LIVE, Status
 from streaming.timeline import LogPart
 from streaming.viewer import Plan, Viewer
+from streaming.wait_feed import row_wait
+from streaming.wait_teller import RowWait
 
 log = logging.getLogger(__name__)
 
 
 class Row(NamedTuple):
     """What a reader needs of a generation. `text` is None if it was not asked for; `end` is None while it is live;
-    `queued` is None unless it waits."""
+    `queued` and `wait` are None unless it waits."""
 
     status: str
     model: str
@@ -38,6 +40,7 @@ class Row(NamedTuple):
     end: Ended | None
     attempt: int = 0
     queued: Queued | None = None
+    wait: RowWait | None = None
 
     @property
     def text_position(self) -> Position:
@@ -59,6 +62,7 @@ def load_row(generation_id: str, with_text: bool) -> Row | None:
         end=None if row.status in LIVE else lifecycle.ended_event(row),
         attempt=row.attempt,
         queued=lifecycle.queued_event(row) if row.status == Status.QUEUED else None,
+        wait=row_wait(row) if row.status == Status.QUEUED else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Counts what was refused to this process because the attempt is somebody else's by now (DESIGN law 3).
 
 A worker that thawed after its lease is rare, and its refusals are the proof that the fence stands. The counts travel in
-the value of the worker's lease: `{"fenced": {"append": 2}}`.
+the value of the worker's lease: `{"fenced": {"append": 2}, "slots": 500}`.
 """
 
 from __future__ import annotations
@@ -23,5 +23,6 @@ def counts() -> dict[str, int]:
     return dict(_counts)
 
 
-def lease_value() -> str:
-    return json.dumps({"fenced": counts()})
+def lease_value(slots: int) -> str:
+    """`slots`: streams that this process can run at once."""
+    return json.dumps({"fenced": counts(), "slots": slots})

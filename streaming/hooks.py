@@ -1,4 +1,4 @@
-"""The engine knows no conversations: what it must ask its host, it asks through two dotted paths in the settings."""
+"""The engine knows no conversations: what it must ask its host, it asks through dotted paths in the settings."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class AfterEnd:
 
 
 @cache
-def _load(path: str) -> Callable[[str], Any]:
-    loaded: Callable[[str], Any] = import_string(path)
+def _load(path: str) -> Callable[[Any], Any]:
+    loaded: Callable[[Any], Any] = import_string(path)
     return loaded
 
 
@@ -40,3 +40,9 @@ def generation_ended(generation_id: str) -> AfterEnd:
         return AfterEnd()
     after: AfterEnd = _load(path)(generation_id)
     return after
+
+
+def user_weight(user_id: int) -> float:
+    """A person's share in the fair order of a lane."""
+    path = conf.get().user_weight
+    return float(_load(path)(user_id)) if path else 1.0

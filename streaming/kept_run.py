@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Final
 
-from streaming import providers
+from streaming import database, lifecycle, providers
 from streaming.continuation import Seam, Shown, VendorRun
 from streaming.errors import RunGone, StreamingError
 from streaming.filters import CleanText, Filter
@@ -27,10 +28,20 @@ class KeptRun:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self.known = claim.vendor_run
+        self.keeping: list[asyncio.Task[None]] = []
 
     def __bool__(self) -> bool:
         """Whether there is one."""
         return bool(self.known.handle)
+
+    def keep(self, run: VendorRun) -> None:
+        """Into the row, beside the stream; the attempt's end waits for `keeping`."""
+        self.known = run
+        self.keeping.append(asyncio.create_task(self._write_down(run, self.keeping[-1:])))
+
+    async def _write_down(self, run: VendorRun, earlier: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*earlier)
+        await database.persist(partial(lifecycle.keep_run, self._claim.generation_id, self._claim.attempt, run))
 
     def forget(self) -> None:
         self.known = VendorRun()

@@ -4,7 +4,8 @@
     s:{<id>}:meta            hash     log_ttl_s, per write   replay_log (begin, append, stop)
     s:{<id>}:log             stream   log_ttl_s, per write   replay_log
     s:{<id>}:stop            string   log_ttl_s              replay_log (a stop before the log began)
-    worker:<id>              string   10 s, renewed 2.5 s    bridge: this worker process is alive; what it was refused
+    worker:<id>              string   10 s, renewed 2.5 s    worker_slots: this process is alive
+    workers:known            set      7 days, renewed 2.5 s  worker_slots: whose lease to look for
     workers:watch            hash     60 s, renewed 2 s      witness: since when leases are watched without a break
     pacer:leader             string   5 s, renewed 1 s       pacer
     lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 PACER_LEADER = "pacer:leader"
 WORKER_WATCH = "workers:watch"
+WORKERS_KNOWN = "workers:known"
 
 
 def stream_meta(generation_id: str) -> str:

@@ -27,9 +27,9 @@ from streaming.lane_values import (
     Request,
     Restored,
     Standing,
+    Ticket,
     Used,
 )
-from streaming.lanes import Ticket
 from streaming.scripts import script
 
 DRAIN_MAX: Final = 50
@@ -168,7 +168,7 @@ class LaneStore:
     async def close(self, token: str) -> Answer:
         """OK: the lane stands, under `token` as its epoch · FENCED"""
         reply = await self._raw(_REBUILD, "close", token, DRAIN_MAX)
-        return Answer(_text(reply[0]), _drained(reply[2]) if len(reply) > 2 else NOTHING)
+        return Answer(_text(reply[0]), self._drained(reply[2]) if len(reply) > 2 else NOTHING)
 
     async def page(self, cursor: int, count: int = BATCH) -> tuple[int, list[tuple[str, str, float]]]:
         """Some of all tickets as (ticket, state, seconds since its last move), and the next cursor; 0: that was all."""
@@ -193,17 +193,17 @@ class LaneStore:
 
     async def _call(self, names: tuple[str, ...], operation: str, *words: Any) -> tuple[str, Any, Drained]:
         status, result, drained = await self._raw(names, operation, *words)
-        return _text(status), result, _drained(drained)
+        return _text(status), result, self._drained(drained)
 
     async def _answer(self, names: tuple[str, ...], operation: str, *words: Any) -> Answer:
         status, _, drained = await self._call(names, operation, *words)
         return Answer(status, drained)
 
-
-def _drained(reply: Any) -> Drained:
-    admitted, again_ms, why, lost = reply
-    tickets = [Ticket(_text(ticket), admission) for ticket, admission in chunks(admitted, 2)]
-    return Drained(tickets, None if again_ms < 0 else again_ms / 1000, _text(why), [_text(ticket) for ticket in lost])
+    def _drained(self, reply: Any) -> Drained:
+        admitted, again_ms, why, lost = reply
+        tickets = [Ticket(_text(ticket), admission, self.lane) for ticket, admission in chunks(admitted, 2)]
+        again_s = None if again_ms < 0 else again_ms / 1000
+        return Drained(tickets, again_s, _text(why), [_text(ticket) for ticket in lost])
 
 
 def _words(request: Request) -> list[Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from streaming.errors import StreamingError
 from streaming.lane_limits import Budget
 from streaming.lane_snapshot import Place
-from streaming.lanes import Ticket
 
 
 class LaneLost(StreamingError):
@@ -17,6 +16,16 @@ class LaneLost(StreamingError):
     code = "lane_lost"
     message = "The waiting line is being rebuilt."
     retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A generation's permission to start. `admission` is the lane's own number for it, opaque to everybody else.
+    Without a lane it is the permission to end: to start only what asks no provider."""
+
+    generation_id: str
+    admission: int = 0
+    lane: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +132,8 @@ class Adopted:
 
 
 NOTHING: Final = Drained([], None, "", [])
+
+
+def fair_cost(input_tokens: int, output_tokens: int) -> int:
+    """A ticket's share in the fair order. An output token counts as five of input: about what vendors charge for it."""
+    return input_tokens + 5 * output_tokens

@@ -1,45 +1,41 @@
-"""Admission: who may start now. This one says "now" to everybody; waiting is then only for a free worker.
-
-The interface is that of a lane with shared provider limits: enqueue and settle each answer with the tickets that may
-start because of it, and the caller dispatches them. Nobody else starts a generation.
-"""
+"""The lanes of this site: which model belongs to which, and the one store of each in the running loop."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from streaming import conf, providers, redis_client
+from streaming.lane_limits import LaneLimits
+from streaming.lane_store import LaneStore
+from streaming.limit_rules import check_limits
+from streaming.providers.base import ModelEntry
+
+_stores: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, dict[str, LaneStore]]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A generation's place. `admission` is the lane's own number for this permission, opaque to everybody else."""
-
-    generation_id: str
-    admission: int = 0
+def of(entry: ModelEntry) -> str:
+    """The lane of a model."""
+    return entry.lane_name
 
 
-class Admission(Protocol):
-    async def enqueue(self, generation_id: str) -> list[Ticket]:
-        """Join the queue; idempotent."""
-        ...
-
-    async def settle(self, ticket: Ticket) -> list[Ticket]:
-        """The ticket's run is over (or was refused): its place is free."""
-        ...
+def names() -> list[str]:
+    """The lanes of all models that can be used here, each once."""
+    return list(dict.fromkeys(of(entry) for entry in providers.catalogue() if entry.unavailable is None))
 
 
-class RunNow:
-    """No limits: every ticket starts at once."""
-
-    async def enqueue(self, generation_id: str) -> list[Ticket]:
-        return [Ticket(generation_id)]
-
-    async def settle(self, ticket: Ticket) -> list[Ticket]:
-        return []
+def configured(name: str) -> LaneLimits:
+    """The limits that the settings give a lane: where its row begins. The first of its models that has some counts."""
+    own = (entry.limits for entry in providers.catalogue() if of(entry) == name and entry.limits)
+    return check_limits(conf.get().lane_limits | next(own, {}))
 
 
-_admission: Admission = RunNow()
-
-
-def get() -> Admission:
-    return _admission
+def store(name: str) -> LaneStore:
+    """The lane of this name, over the running loop's shared client."""
+    client = redis_client.get()
+    known_client, stores = _stores.get(asyncio.get_running_loop(), (None, {}))
+    if known_client is not client:
+        stores = {}
+        _stores[asyncio.get_running_loop()] = client, stores
+    return stores.setdefault(name, LaneStore(client, name))

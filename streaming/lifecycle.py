@@ -18,11 +18,12 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from streaming import conf, hooks
+from streaming import budgets, conf, hooks
 from streaming.continuation import VendorRun
-from streaming.errors import StreamingError
+from streaming.errors import Refused, StreamingError
 from streaming.events import Completed, Ended, Expired, Failed, Interrupted, Position, Queued, Stopped
 from streaming.hooks import AfterEnd
+from streaming.lane_tickets import asks_nobody
 from streaming.models import Attempt, Generation
 from streaming.prepared import Update, prepared, prepared_update
 from streaming.prompt import Prompt
@@ -59,6 +60,8 @@ class Claim:
     stop_requested: bool
     expired: bool
     vendor_run: VendorRun
+    #: By the person's budget: nothing is asked.
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +94,26 @@ class Checkpoint:
 
 
 @transaction.atomic
-def claim(generation_id: str, worker: str) -> Claim | None:
-    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over."""
+def claim(generation_id: str, worker: str, admission: int = 0, *, ends_only: bool = False) -> Claim | None:
+    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over. `ends_only`: without its lane's
+    permission only what asks no provider may start."""
     rows = _generation(UUID(generation_id))
-    if not rows or rows[0].status != Status.QUEUED:
+    if not rows or rows[0].status != Status.QUEUED or (ends_only and not asks_nobody(rows[0])):
         return None
     row = rows[0]
     attempt = row.attempt + 1
-    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt).update(
-        status=Status.ADMITTED, attempt=attempt, worker=worker, admitted_at=timezone.now(), **_NO_WAIT
-    )
-    if not moved:
+    values = {"attempt": attempt, "worker": worker, "admission": admission, "admitted_at": timezone.now(), **_NO_WAIT}
+    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt)
+    if not moved.update(status=Status.ADMITTED, **values):
         return None
+    prompt = hooks.build_prompt(generation_id)
+    refused = budgets.cover(row, prompt)
     Attempt.objects.create(generation=row, number=attempt, worker=worker)
     return Claim(
         generation_id=str(row.pk),
         attempt=attempt,
         model=row.model,
-        prompt=hooks.build_prompt(str(row.pk)),
+        prompt=prompt,
         text=row.text,
         position=Position(row.position_attempt, row.position_seq),
         provider_errors=row.provider_errors,
@@ -117,6 +122,7 @@ def claim(generation_id: str, worker: str) -> Claim | None:
         stop_requested=row.stop_requested_at is not None,
         expired=row.deadline_at <= timezone.now(),
         vendor_run=VendorRun(row.vendor_run, row.vendor_run_after),
+        refused=refused,
     )
 
 
@@ -305,29 +311,12 @@ def request_stop(generation_id: str) -> str:
     return rows.values_list("status", flat=True).get()
 
 
-def due_for_wake_up(limit: int = 200) -> list[str]:
-    """QUEUED rows whose wake-up is due; each is given its next time in the same step."""
-    now = timezone.now()
-    due = Generation.objects.filter(status=Status.QUEUED, wake_at__lte=now, deadline_at__gt=now).order_by("wake_at")
-    ids = [str(pk) for pk in due.values_list("pk", flat=True)[:limit]]
-    if ids:
-        again = now + timedelta(seconds=conf.get().wake_again_s)
-        Generation.objects.filter(pk__in=ids, status=Status.QUEUED).update(wake_at=again)
-    return ids
-
-
-def overdue(limit: int = 200) -> list[str]:
-    """QUEUED rows past their deadline."""
-    rows = Generation.objects.filter(status=Status.QUEUED, deadline_at__lte=timezone.now()).order_by("deadline_at")
-    return [str(pk) for pk in rows.values_list("pk", flat=True)[:limit]]
-
-
 def queued_event(row: Generation) -> Queued:
     """What a waiting row waits for, to whoever was not there when it was said."""
     left_s = (row.wait_until - timezone.now()).total_seconds() if row.wait_until else None
     return Queued(
         generation=str(row.pk),
-        reason=row.wait_reason or "starting",
+        reason=row.wait_reason or ("starting" if row.lane_tag is None else "waiting"),
         message=row.wait_message,
         retry_in_s=None if left_s is None else round(max(0.0, left_s), 1),
     )
@@ -367,6 +356,7 @@ def _end_of(generation_id: str) -> End:
     except Exception:  # the host's mistake must not keep its people waiting for an end
         log.exception("the host could not follow the end of %s", generation_id)
         after = AfterEnd()
+    budgets.settle(row.pk)  # after the host has locked what it needs
     return End(event=ended_event(row), after=after)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import fields
 
 from django.conf import settings
 from django.db import models
 
+from streaming.lane_limits import ChargeMode, LaneLimits
 from streaming.states import LIVE, Status
+
+_LIMITS = LaneLimits()
 
 
 class Generation(models.Model):
@@ -38,6 +42,16 @@ class Generation(models.Model):
     vendor_run = models.CharField(max_length=200, blank=True, default="")
     vendor_run_after = models.PositiveIntegerField(default=0)
 
+    #: Its lane, its place there once it has to wait (`lane_snapshot.Place`), and the lane's number for its last start.
+    lane = models.CharField(max_length=120, blank=True, default="")
+    lane_tag = models.BigIntegerField(null=True, blank=True)
+    lane_seq = models.BigIntegerField(null=True, blank=True)
+    admission = models.BigIntegerField(default=0)
+    #: What it will use, as guessed when it was accepted; `lane_cost` is its share in the fair order.
+    input_estimate = models.PositiveIntegerField(default=0)
+    output_estimate = models.PositiveIntegerField(default=0)
+    lane_cost = models.PositiveIntegerField(default=0)
+
     text = models.TextField(blank=True, default="")
     position_attempt = models.PositiveIntegerField(default=0)
     position_seq = models.PositiveIntegerField(default=0)
@@ -65,6 +79,7 @@ class Generation(models.Model):
     class Meta:
         indexes = (
             models.Index(fields=["status", "wake_at"], name="generation_to_wake"),
+            models.Index(fields=["lane", "status"], name="generation_of_lane"),
             models.Index(
                 fields=["user", "status"], name="generation_live_of_user", condition=models.Q(status__in=sorted(LIVE))
             ),
@@ -95,3 +110,108 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.generation_id} attempt {self.number}"
+
+
+class Lane(models.Model):
+    """What the provider of a lane allows, as this site configured it. Empty: no such limit.
+
+    The columns are the fields of `LaneLimits`. A row is made from the settings when its lane is first seen; from then
+    on the row is what counts.
+    """
+
+    name = models.CharField(primary_key=True, max_length=120)
+    requests_per_minute = models.FloatField(null=True, blank=True)
+    input_tokens_per_minute = models.FloatField(null=True, blank=True)
+    output_tokens_per_minute = models.FloatField(null=True, blank=True)
+    concurrency = models.PositiveIntegerField(null=True, blank=True, help_text="answers running at once")
+    user_concurrency = models.PositiveIntegerField(null=True, blank=True, help_text="of them of one person")
+    user_queue = models.PositiveIntegerField(null=True, blank=True, help_text="questions of one person that may wait")
+    queue_max = models.PositiveIntegerField(null=True, blank=True, help_text="questions that may wait in all")
+    charge = models.CharField(
+        max_length=20, choices=[(mode.value, mode.value) for mode in ChargeMode], default=ChargeMode.AS_PRODUCED.value
+    )
+    burst_s = models.FloatField(
+        default=_LIMITS.burst_s, help_text="how much may start at once from rest, in seconds of the rate"
+    )
+    pace = models.FloatField(default=_LIMITS.pace, help_text="share of the rate that is used")
+    ramp_start = models.FloatField(
+        default=_LIMITS.ramp_start, help_text="share of the speed after five idle minutes; 1: no ramp"
+    )
+    adopt_higher = models.BooleanField(
+        default=_LIMITS.adopt_higher, help_text="whether the provider's headers may raise a limit"
+    )
+    handoff_s = models.FloatField(
+        default=_LIMITS.handoff_s, help_text="how long a worker may take to fetch what it was handed"
+    )
+    #: A sentence while nobody may start; as the lane itself says it.
+    blocked_reason = models.CharField(max_length=300, blank=True, default="")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def limits(self) -> LaneLimits:
+        values = {field.name: getattr(self, field.name) for field in fields(LaneLimits)}
+        return LaneLimits(**values | {"charge": ChargeMode(self.charge)})
+
+
+class Announcement(models.Model):
+    """The first wait that a person was told, and how long it really was. `gave_up`: it ended before its turn, so the
+    real one would have been longer."""
+
+    lane = models.CharField(max_length=120)
+    generation_id = models.UUIDField(db_index=True)
+    announced_at = models.DateTimeField()
+    p50_s = models.FloatField()
+    p90_s = models.FloatField()
+    actual_s = models.FloatField(null=True, blank=True)
+    gave_up = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = (models.Index(fields=["lane", "announced_at"], name="announcement_of_lane"),)
+
+    def __str__(self) -> str:
+        return f"{self.generation_id}: {self.p50_s:.0f} s, usually under {self.p90_s:.0f} s"
+
+
+class TokenBudget(models.Model):
+    """What one person may use, where that is not what everybody may. Empty: as the site's settings say; 0: no limit."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="token_budget"
+    )
+    tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
+    tokens_per_month = models.PositiveBigIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"token budget of {self.user}"
+
+
+class TokenSpend(models.Model):
+    """What one person used in a day ("2026-11-21", UTC) or a month ("2026-11"), and what is held for answers that have
+    not ended. Only `budgets` writes it, and only while somebody's tokens are limited."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_spends")
+    period = models.CharField(max_length=10)
+    reserved = models.BigIntegerField(default=0)
+    used = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["user", "period"], name="token_spend_once"),)
+
+    def __str__(self) -> str:
+        return f"tokens of {self.user} in {self.period}"
+
+
+class TokenReservation(models.Model):
+    """What is held for one generation, in the day and the month of `day`; gone once it is settled."""
+
+    generation = models.OneToOneField(
+        Generation, on_delete=models.CASCADE, primary_key=True, related_name="reservation"
+    )
+    user_id = models.BigIntegerField()
+    day = models.CharField(max_length=10)
+    tokens = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.tokens} tokens for {self.generation_id}"

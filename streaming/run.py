@@ -31,11 +31,13 @@ from streaming.errors import (
     StreamingError,
     Vetoed,
 )
-from streaming.events import Delta, Position, Queued, UsageReported, decode, encode
+from streaming.events import Delta, Position, UsageReported, decode, encode
 from streaming.filters import Chain, CleanText, Filter
 from streaming.kept_run import KeptRun
+from streaming.lane_run import LaneRun, Parting, told, used_of
+from streaming.lane_values import Used
 from streaming.lifecycle import Claim, Outcome
-from streaming.providers.base import Finish, Handle, Part, Text, Usage
+from streaming.providers.base import Finish, Handle, Limits, Part, Text, Usage
 from streaming.publisher import Publisher
 from streaming.retry import Retry, RetryPolicy
 from streaming.states import Status
@@ -56,12 +58,13 @@ _AWAY: Final = (RedisError, OSError, TimeoutError)
 class Run:
     """One claimed attempt. `cut(error)` ends the reading from outside; the first reason wins."""
 
-    def __init__(self, claim: Claim, publisher: Publisher) -> None:
+    def __init__(self, claim: Claim, publisher: Publisher, lane: LaneRun) -> None:
         self.claim = claim
         self.started_at = self.last_part_at = asyncio.get_running_loop().time()
         self._cut: StreamingError | None = None
         self._own_filters = self._load_filters()
         self._prompt = claim.prompt
+        self._lane = lane
         self._kept = KeptRun(claim)
         self.writer = publisher.open(claim, Chain([CleanText(), *self._own_filters]))
         if claim.text:
@@ -75,7 +78,7 @@ class Run:
         self._begun = False
         self._reader: asyncio.Task[None] | None = None
         self._moves: list[asyncio.Task[bool]] = []
-        self._keeping: list[asyncio.Task[None]] = []
+        lane.produced = lambda: estimate_tokens(self.writer.own_text)
 
     def _load_filters(self) -> list[Filter]:
         try:
@@ -95,12 +98,14 @@ class Run:
         """Whether the provider is still being read; after that only log and row decide."""
         return self._reader is not None and not self._reader.done()
 
-    async def execute(self) -> float | None:
-        """Run to the end of the attempt. Returns seconds to wait if the generation went back to QUEUED for a retry."""
+    async def execute(self) -> Parting:
+        """Run to the end of the attempt, which is in the row when this returns; what is left to do is the lane's."""
         if self.claim.stop_requested:
             self._cut = StopRequested()
         elif self.claim.expired:
             self._cut = Overdue()
+        elif self.claim.refused is not None:
+            self._cut = self.claim.refused
         # What is seen of earlier attempts only the open log tells; a first attempt asks the provider meanwhile.
         is_first = self.claim.attempt == 1
         try:
@@ -214,15 +219,9 @@ class Run:
                 elif type(part) is Finish:
                     self._finish = part
                 elif type(part) is Handle and part.handle != self._kept.known.handle:
-                    self._keep(VendorRun(part.handle, len(writer.text) - len(writer.own_text)))
-
-    def _keep(self, run: VendorRun) -> None:
-        self._kept.known = run
-        self._keeping.append(asyncio.create_task(self._write_down(run, self._keeping[-1:])))
-
-    async def _write_down(self, run: VendorRun, earlier: list[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*earlier)
-        await database.persist(partial(lifecycle.keep_run, self.claim.generation_id, self.claim.attempt, run))
+                    self._kept.keep(VendorRun(part.handle, len(writer.text) - len(writer.own_text)))
+                elif type(part) is Limits:
+                    self._lane.hear(part.headers)
 
     async def _read_to_end(self) -> StreamingError | None:
         """Why the reading ended; None if the provider's own end was seen."""
@@ -282,24 +281,27 @@ class Run:
             cached_tokens=usage.cached_tokens,
         )
 
-    async def _end(self, error: StreamingError | None) -> float | None:
+    async def _end(self, error: StreamingError | None) -> Parting:
         if isinstance(error, Fenced) or isinstance(self.writer.refused, Fenced):
             log.warning("attempt %s of %s lost its place", self.claim.attempt, self.claim.generation_id)
-            return None
+            # Its row waits again, or is another worker's already, who has another admission: then nothing happens.
+            return Parting(error, Retry(0.0, counts=False), self._used(error))
         self.writer.finishing = True
         outcome = self._outcome(error)
         if outcome.text and not self._moves:
             self._on_first_text()
-        if moves := [*self._moves, *self._keeping]:
+        if moves := [*self._moves, *self._kept.keeping]:
             await asyncio.wait(moves)
         if error is not None and self._may_retry(error, outcome) and (retry := self._retry(error)) is not None:
             if await self._requeue(error, retry):
-                return None if isinstance(error, QueueAway) else retry.wait_s
+                # A run that goes on at the vendor's is charged once, at its end.
+                return Parting(error, retry, None if self._kept else self._used(error))
             outcome = self._outcome(StopRequested())  # only a stop keeps a running row from going back
         await self._finish_row(outcome)
         if self._kept and self._finish is None:
             await self._kept.cancel()
-        return None
+        served = self._finish is not None or (self.writer.has_input and not isinstance(error, ProviderError))
+        return Parting(error, None, self._used(error), good=served)
 
     def _may_retry(self, error: StreamingError, outcome: Outcome) -> bool:
         """Without text always; with text only where the next attempt finds it: the row has the part that is confirmed,
@@ -325,6 +327,13 @@ class Run:
         text = self.writer.text[self._kept.known.after_chars :] if self._kept else self.writer.own_text
         return Usage(estimate_tokens(*self._prompt.texts), estimate_tokens(text)), "counted"
 
+    def _used(self, error: StreamingError | None) -> Used | None:
+        usage, _ = self._spent()
+        if usage is not None:
+            return used_of(usage)
+        # It was asked and read the prompt, unless it said that it did not.
+        return Used(None, 0) if self._reader is not None and not isinstance(error, ProviderError) else None
+
     def _retry(self, error: StreamingError) -> Retry | None:
         if isinstance(error, HANDED_BACK):
             return Retry(0.0, counts=False)
@@ -348,13 +357,11 @@ class Run:
             position = Position(claim.attempt, self.writer.seq + 2)
         # A run that goes on at the vendor's is not counted yet.
         kept = Outcome(Status.QUEUED, text, position, error.code, error, *((None, "") if self._kept else self._spent()))
-        # This process comes back by itself; the pacer's wake-up is for the case that it dies first. After a drain, or
-        # when Redis is away (then there is no pacer either), the pacer alone wakes it: as soon as it can.
+        # The lane hears of it from this process; the pacer's wake-up is for the case that it dies first, or that Redis
+        # is away (then there is no pacer either).
         left = isinstance(error, HANDED_BACK)
         wake_in_s = 0.0 if left else retry.wait_s + conf.get().wake_again_s
-        wait_s = round(retry.wait_s, 1)
-        reason = "continuing" if text else "retrying"
-        queued = Queued(generation=claim.generation_id, reason=reason, message=error.message, retry_in_s=wait_s)
+        queued = told(error, retry, claim.generation_id, "continuing" if text else "retrying")
         requeue = partial(lifecycle.requeue, claim.generation_id, claim.attempt, kept, queued)
         if not await database.persist(partial(requeue, wake_in_s=wake_in_s, counts=retry.counts)):
             return False

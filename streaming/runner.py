@@ -1,4 +1,4 @@
-"""The runs of one worker process: claims, retries, and the watch over everything that waits.
+"""The runs of one worker process: their starts, their claims, and the watch over everything that waits.
 
 The runner looks at all its runs four times a second: a deadline per token would cost more than the token.
 """
@@ -9,16 +9,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from django.db import DatabaseError
 from redis import RedisError
 
-from streaming import conf, database, dispatcher, lifecycle, services
+from streaming import conf, database, lifecycle, services
 from streaming.cancellation import cancel
 from streaming.endings import Draining
 from streaming.errors import ProviderError, ProviderTimeout, StopRequested
-from streaming.lanes import Ticket
+from streaming.lane_run import LaneRun, Parting, beat_forever
+from streaming.lane_values import Penalty, Ticket, Used
 from streaming.lifecycle import Claim
 from streaming.publisher import Publisher
 from streaming.run import Run
@@ -38,50 +40,76 @@ class Runner:
         self.runs: set[Run] = set()
         self.drain_at: float | None = None
         self._draining = asyncio.Event()
+        self._started: set[LaneRun] = set()
+        self._resting: set[asyncio.Task[None]] = set()
         self._publisher = publisher
         # Two tasks: a Redis that hangs must not make the deadlines late.
         looks = (self._watch, self._read_stop_flags)
         self._watchers = [asyncio.create_task(self._repeat(look)) for look in looks]
+        self._watchers.append(asyncio.create_task(beat_forever(self._started)))
 
-    async def run(self, generation_id: str, admission: int) -> None:
-        """Claim and run, again and again while the failure is one that may be retried before any text."""
-        try:
-            while not self._draining.is_set():
-                claim = await self._claim(generation_id)
-                wait_s = None if claim is None else await self._execute(claim)
-                if wait_s is None:
-                    break
-                await self._pause(wait_s)
-        finally:
-            await dispatcher.settle(Ticket(generation_id, admission))
+    async def run(self, ticket: Ticket) -> None:
+        """Take up what a lane handed over. Whoever comes too late leaves: another delivery or another worker has it."""
+        lane = LaneRun(ticket, self.worker_id)
+        if self._draining.is_set():
+            await lane.give_back(Penalty())
+        elif await lane.start():
+            self._started.add(lane)
+            parting: Parting | None = Parting(used=Used())
+            try:
+                parting = await self._attempt(lane)
+            finally:
+                await self._part(lane, parting)
 
-    async def _claim(self, generation_id: str) -> Claim | None:
+    async def _attempt(self, lane: LaneRun) -> Parting | None:
+        """None: only the database can tell whether it may run. The pacer asks when that is back."""
         try:
-            # To its end: a claim that succeeds after we gave up waiting would belong to nobody.
-            return await database.call_to_end(lifecycle.claim, generation_id, self.worker_id)
+            claim = await self._claim(lane.ticket)
         except DatabaseError as away:
-            log.warning("generation %s could not be claimed (%s): it stays queued", generation_id, type(away).__name__)
-        except Exception:  # the host has no prompt for it, and will not have one later
-            log.exception("generation %s has no prompt", generation_id)
-            error = ProviderError("Something went wrong on this server.", code="internal", retryable=True)
-            end = await database.call(lifecycle.end_queued, generation_id, Status.FAILED, error)
-            if end is not None:
-                await services.announce(end)
-        return None
-
-    async def _execute(self, claim: Claim) -> float | None:
-        run = Run(claim, self._publisher)
+            log.warning("%s could not be claimed (%s): it waits", lane.ticket.generation_id, type(away).__name__)
+            return None
+        if claim is None:
+            return Parting()
+        run = Run(claim, self._publisher, lane)
         self.runs.add(run)
         try:
             return await run.execute()
         finally:
             self.runs.discard(run)
 
-    async def _pause(self, wait_s: float) -> None:
-        """Before the next try; a drain ends it, for another process can wait as well."""
+    async def _part(self, lane: LaneRun, parting: Parting | None) -> None:
+        if parting is not None and parting.rests_s:
+            rest = asyncio.create_task(self._rest(lane, parting))
+            self._resting.add(rest)
+            rest.add_done_callback(self._resting.discard)
+            return
+        self._started.discard(lane)
+        if parting is not None:
+            await lane.part(parting)
+
+    async def _rest(self, lane: LaneRun, parting: Parting) -> None:
+        """Its slot waits with it, for a second at most times: nobody else is served better meanwhile. A drain ends it,
+        for another process can wait as well."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(parting.rests_s):
                 await self._draining.wait()
+        self._started.discard(lane)
+        await lane.part(parting)
+
+    async def _claim(self, ticket: Ticket) -> Claim | None:
+        claim = partial(lifecycle.claim, ticket.generation_id, self.worker_id, ticket.admission)
+        try:
+            # To its end: a claim that succeeds after we gave up waiting would belong to nobody.
+            return await database.call_to_end(partial(claim, ends_only=not ticket.lane))
+        except DatabaseError:
+            raise
+        except Exception:  # the host has no prompt for it, and will not have one later
+            log.exception("generation %s has no prompt", ticket.generation_id)
+            error = ProviderError("Something went wrong on this server.", code="internal", retryable=True)
+            end = await database.call(lifecycle.end_queued, ticket.generation_id, Status.FAILED, error)
+            if end is not None:
+                await services.announce(end)
+        return None
 
     def drain(self) -> None:
         """Claim nothing more; running answers get `drain_s`, then they are handed back or interrupted."""
@@ -90,7 +118,7 @@ class Runner:
             self._draining.set()
 
     async def aclose(self) -> None:
-        await cancel(*self._watchers)
+        await cancel(*self._watchers, *self._resting)
 
     async def _repeat(self, look: Callable[[float], Awaitable[None]]) -> None:
         while True:

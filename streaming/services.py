@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
 from redis import RedisError
 
-from streaming import conf, database, dispatcher, fanout, lifecycle, providers, redis_client
+from streaming import (
+    admission,
+    budgets,
+    conf,
+    database,
+    dispatcher,
+    estimates,
+    fanout,
+    lane_tickets,
+    lanes,
+    lifecycle,
+    providers,
+    redis_client,
+    routing,
+)
 from streaming.errors import Refused
 from streaming.events import encode
 from streaming.lifecycle import End
@@ -31,7 +48,8 @@ class ModelChoice:
 
 
 def model_choices() -> list[ModelChoice]:
-    return [ModelChoice(entry.alias, entry.label, entry.unavailable) for entry in providers.catalogue()]
+    auto = [ModelChoice(routing.ALIAS, routing.LABEL, None)] if routing.is_offered() else []
+    return [*auto, *(ModelChoice(entry.alias, entry.label, entry.unavailable) for entry in providers.catalogue())]
 
 
 def default_model() -> str:
@@ -47,22 +65,69 @@ def check_model(alias: str) -> None:
     providers.find(alias)
 
 
-def request_generation(*, user_id: int, model: str, accepted_before: bool = False) -> Generation:
+def choose_model(alias: str | None, text: str, earlier: Callable[[], int]) -> str:
+    """The model that is to answer a question; people asked for `alias`, which may be "auto", or for none. `earlier`
+    tells how many messages its conversation has. Raises Refused as `check_model` does."""
+    wanted = alias or default_model()
+    if is_by_question(wanted):
+        return routing.choose(routing.Question(text, earlier()))
+    check_model(wanted)
+    return wanted
+
+
+def is_by_question(alias: str) -> bool:
+    """Whether it is no model, but one is chosen for each question: then `choose_model` may read the database."""
+    return alias == routing.ALIAS and routing.is_offered()
+
+
+def request_generation(
+    *, user_id: int, model: str, accepted_before: bool = False, input_estimate: int | None = None
+) -> Generation:
     """Accept a request: a row in state QUEUED. `dispatch` it once the transaction is committed. Raises Refused.
 
     `accepted_before`: the host accepted it earlier (it waited for another answer); now nothing may refuse it.
+    `input_estimate`: tokens of its prompt, as far as the host can tell.
     """
     settings = conf.get()
+    held = None
     if not accepted_before:
-        check_model(model)
+        entry = providers.find(model)
         _check_live(user_id)
+        held = budgets.reserve(user_id, budgets.most(input_estimate or 0, entry.max_tokens))
     now = timezone.now()
-    return Generation.objects.create(
+    row = Generation.objects.create(
         user_id=user_id,
         model=model,
         wake_at=now + timedelta(seconds=settings.wake_again_s),
         deadline_at=now + timedelta(seconds=settings.queue_deadline_s),
+        **_lane_columns(model, input_estimate),
     )
+    budgets.keep(held, row.pk)
+    lane_tickets.remember(row)
+    return row
+
+
+def _lane_columns(model: str, input_estimate: int | None) -> dict[str, Any]:
+    try:
+        entry = providers.find(model)
+    except Refused:  # withdrawn since it was asked for: a worker says so
+        return {}
+    guess = estimates.estimate(entry, input_estimate)
+    return {
+        "lane": lanes.of(entry),
+        "input_estimate": guess.input_tokens,
+        "output_estimate": guess.output_tokens,
+        "lane_cost": guess.cost,
+    }
+
+
+async def check_wait(user_id: int, model: str) -> None:
+    """Would a new question of this person be answered in time? Before its transaction; costs nothing where nobody
+    waits. Raises Refused: unknown_model, model_unavailable, lane_blocked, queue_full (the person's own waiting
+    questions), lane_full (everybody's) or wait_too_long, which names the waits of the other models."""
+    refusal = await admission.refusal(user_id, providers.find(model))
+    if refusal is not None:
+        raise refusal
 
 
 def _check_live(user_id: int) -> None:
@@ -92,9 +157,9 @@ async def request_stop(generation_id: str) -> str:
     if status == Status.QUEUED:
         end = await database.call(lifecycle.end_queued, generation_id, Status.STOPPED)
         if end is not None:
-            await announce(end)
+            await asyncio.gather(announce(end), dispatcher.cancel(generation_id))
             return str(Status.STOPPED)
-        await dispatcher.enqueue(generation_id)  # it has text of an earlier attempt: a worker ends it with all of that
+        await dispatcher.end(generation_id)  # it has text of an earlier attempt: a worker ends it with all of that
     if status in LIVE:
         with contextlib.suppress(RedisError, OSError, TimeoutError):  # the worker reads the row as well
             await ReplayLog(redis_client.get()).request_stop(generation_id)

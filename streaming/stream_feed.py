@@ -16,13 +16,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Final
 
 from django.db import Error as DatabaseError
 
-from streaming import conf, fanout, feed_reading, hub
+from streaming import conf, fanout, feed_reading, hub, wait_feed
 from streaming.catch_up import DELTA, TERMINAL, Piece, merge, piece_of
 from streaming.errors import Refused, StreamingError
-from streaming.events import START, Position, Snapshot, encode
+from streaming.events import START, Position, Queued, Snapshot, encode
 from streaming.feed_reading import Reading
 from streaming.flow_control import size_of
 from streaming.shared_read import SharedRead
@@ -30,6 +31,8 @@ from streaming.states import Status
 from streaming.timeline import RECENT_EVENTS, Event, Timeline, Verdict
 from streaming.viewer import Plan, Viewer
 
+#: How the frame of a waiting stream begins.
+_QUEUED: Final = f'{{"type":"{Queued.TYPE}"'
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +51,7 @@ class StreamFeed:
         self._arrived: deque[tuple[Event, str]] = deque(maxlen=RECENT_EVENTS)
         self._proven = False
         self._status, self._model = str(Status.QUEUED), ""
+        self._waits = False
         self._bridge: tuple[Position, Position, list[Piece]] | None = None
         self._on_empty = on_empty
         self._membership = hub.get().join(fanout.stream_group(generation), self.on_message)
@@ -69,6 +73,8 @@ class StreamFeed:
         self._reads.forget(viewer)
         viewer.done()
         if not self._viewers:
+            if self._waits:
+                wait_feed.get().leave(self.generation)
             self._membership.leave()
             self._reads.close()
             self._on_empty(self)
@@ -138,6 +144,9 @@ class StreamFeed:
             event = Event(Position(message["a"], message["s"]), message["k"], frame, size_of(frame))
             self._take(event, message["e"])
         else:
+            if frame.startswith(_QUEUED):  # from a worker: it is back in the line
+                self._waits = True
+                wait_feed.get().follow(self.generation, None, self._hand_over_ephemeral)
             self._hand_over_ephemeral(frame)
 
     def _take(self, event: Event, epoch: str) -> None:
@@ -157,6 +166,8 @@ class StreamFeed:
         """The hot path: per viewer, one call that appends to its outbox."""
         before = self.timeline.last
         self.timeline.accept(event)
+        if self._waits:
+            self._wait_is_over()
         _, kind, frame, size = event
         refused = [viewer for viewer, deliver in self.live.items() if not deliver(frame, size)]
         for viewer in refused:
@@ -195,6 +206,23 @@ class StreamFeed:
         size = size_of(frame)
         for deliver in self.live.values():
             deliver(frame, size)
+
+    # Waits in a lane.
+
+    def _follow_wait(self, reading: Reading) -> None:
+        """What a lane's boards tell of a waiting row is newer than what the row says itself."""
+        row, timeline = reading.row, self.timeline
+        went_on = timeline.closed or timeline.last.attempt > row.attempt  # since the row was read
+        if row.wait is not None and row.wait.lane and not went_on:
+            self._waits = True
+            told = wait_feed.get().follow(self.generation, row.wait, self._hand_over_ephemeral)
+            reading.row = row._replace(queued=told or row.queued)
+        elif self._waits:
+            self._wait_is_over()
+
+    def _wait_is_over(self) -> None:
+        self._waits = False
+        wait_feed.get().forget(self.generation)
 
     # Reads of row and log.
 
@@ -235,6 +263,7 @@ class StreamFeed:
             return
         self._status, self._model = reading.row.status, reading.row.model
         waiters += self._catch_up(reading)
+        self._follow_wait(reading)
         for viewer in waiters:
             if viewer in self._viewers:
                 self._serve(viewer, reading)

@@ -9,16 +9,18 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from streaming import bridge
 from streaming.dispatcher import TASK_NAME
+from streaming.lane_values import Ticket
 
 
 @shared_task(name=TASK_NAME)
-def run_generation(generation_id: str, admission: int) -> None:
-    bridge.get().run_generation(generation_id, admission)
+def run_generation(generation_id: str, admission: int, lane: str) -> None:
+    bridge.get().run_generation(Ticket(generation_id, admission, lane))
 
 
 @worker_ready.connect
-def _start(**_: Any) -> None:
-    bridge.get()  # now rather than with the first task, whose reader would wait for it
+def _start(sender: Any, **_: Any) -> None:
+    running = bridge.get()  # now rather than with the first task, whose reader would wait for it
+    running.slots_max = min(running.slots_max, sender.controller.concurrency)
 
 
 @worker_shutting_down.connect

@@ -10,7 +10,7 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from streaming.lane_snapshot import Place
@@ -54,12 +54,17 @@ class Board:
     grid: tuple[Point, ...]
     #: By their places' seq.
     parked: dict[int, tuple[float, float]]
+    _places: list[Place] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Once per board, not once per look-up: a web process asks it for each of its waiting people.
+        object.__setattr__(self, "_places", [point.place for point in self.grid])
 
     def wait(self, place: Place) -> Wait:
         """The wait at a place, which need not be one of the grid: between two points, or behind the last one."""
         if (own := self.parked.get(place.seq)) is not None:
             return self._wait(0, *own, why="own")
-        at = bisect_left([point.place for point in self.grid], place)
+        at = bisect_left(self._places, place)
         if at < len(self.grid) and self.grid[at].place == place:
             point = self.grid[at]
             return self._wait(point.ahead, point.p50_s, point.p90_s)

@@ -20,6 +20,7 @@ CHECK_EVERY: Final = 5
 PATIENCE_WINDOW_MS: Final = 600_000
 ARRIVAL_WINDOW_MS: Final = 300_000
 CLOSING_WINDOW_MS: Final = 3_600_000
+SILENCE_GAPS: Final = 3.0
 #: What an answer is thought to take before the first one ended: seconds, spread as answers usually are.
 UNKNOWN_S: Final = (4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 18.0, 22.0, 30.0, 45.0)
 
@@ -64,13 +65,16 @@ class WaitHistory:
         return gave_up / exposure_s if gave_up >= 3 and exposure_s > 60 else 0.0
 
     def arrivals(self, now_ms: int) -> tuple[float, list[tuple[str, int]]]:
-        """New tickets per second, and whose they were with the spans of their tags."""
+        """New tickets per second, and whose they were with the spans of their tags. After a burst nobody else may come,
+        so a silence counts as well: at a steady rate one in twenty is longer than three mean gaps."""
         while self._arrivals and self._arrivals[0].at_ms < now_ms - ARRIVAL_WINDOW_MS:
             self._arrivals.popleft()
         if len(self._arrivals) < 3:
             return 0.0, []
         seconds = max(30_000, now_ms - self._arrivals[0].at_ms) / 1000
-        return len(self._arrivals) / seconds, [(event.user, event.span) for event in self._arrivals]
+        silence_s = (now_ms - self._arrivals[-1].at_ms) / 1000
+        per_s = min(len(self._arrivals) / seconds, SILENCE_GAPS / max(1e-3, silence_s))
+        return per_s, [(event.user, event.span) for event in self._arrivals]
 
     def closings(self, now_ms: int) -> tuple[float, list[float]]:
         """How often the provider closes the lane for no reason that could be foreseen, per second, and for how long."""

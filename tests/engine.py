@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +17,12 @@ from django.contrib.auth import get_user_model
 from django.db import models
 from django.utils import timezone
 
-from streaming import database, fanout, lifecycle, redis_client
+from streaming import database, dispatcher, fanout, lanes, lifecycle, redis_client
 from streaming.cancellation import cancel
 from streaming.events import START, Delta, DurableEvent, Ended, Position, Started, UsageReported, decode
 from streaming.filters import Chain, CleanText
 from streaming.hooks import AfterEnd
+from streaming.lane_values import Ticket
 from streaming.lifecycle import Outcome
 from streaming.models import Attempt, Generation
 from streaming.prompt import Prompt, PromptMessage
@@ -32,10 +34,11 @@ from streaming.states import TERMINAL, Status
 from streaming.writer import StreamWriter
 
 WAIT_S = 10.0
+LANE = "scripted"
 SETTINGS: dict[str, Any] = {
     "prompt_builder": "tests.engine.build_prompt",
     "on_ended": "tests.engine.generation_ended",
-    "models": ({"alias": "scripted", "label": "Scripted", "provider": "demo", "model": "scripted"},),
+    "models": ({"alias": "scripted", "label": "Scripted", "provider": "demo", "model": "scripted", "lane": LANE},),
     "checkpoint_s": 0.1,
     "stop_poll_s": 0.05,
     "retry_base_s": 0.01,
@@ -140,11 +143,59 @@ class ScriptedProvider:
         return self.calls[number - 1]
 
 
+class Broker:
+    """Celery's part, in the test's own loop. Its worker gets what nobody fetches, as long as it takes anything."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.worker: Engine | None = None
+        self.fetching: set[str] = set()
+        self.box: dict[str, Ticket] = {}
+
+    def send(self, ticket: Ticket) -> None:
+        self.loop.call_soon_threadsafe(self._arrive, ticket)
+
+    def _arrive(self, ticket: Ticket) -> None:
+        busy = self.worker is None or self.worker.runner.drain_at is not None
+        if busy or ticket.generation_id in self.fetching:
+            self.box[ticket.generation_id] = ticket
+        elif self.worker is not None:
+            self.worker.deliver(ticket)
+
+    async def fetch(self, generation_id: str) -> Ticket:
+        """The newest message of a generation; if there is none, its wake-up is sent."""
+        if generation_id not in self.box:
+            self.fetching.add(generation_id)
+            await dispatcher.wake(generation_id)
+            self.fetching.discard(generation_id)
+        return self.box.pop(generation_id, Ticket(generation_id, 0, LANE))
+
+
+async def open_lane(**limits: Any) -> None:
+    """As the pacer's holder does it for a lane that Redis does not know."""
+    store = lanes.store(LANE)
+    chosen = replace(lanes.configured(LANE), **limits)
+    assert await store.open("engine", chosen, idle_s=3600) == "OK"
+    assert (await store.close("engine")).status == "OK"
+
+
+async def hasten_lane() -> None:
+    """The pacer's part, under hasty time: whenever the provider closed the lane, its time is over at once."""
+    store = lanes.store(LANE)
+    while True:
+        await asyncio.sleep(0.01)
+        seen = await store.snapshot(0)
+        if seen.closed_until_ms:
+            await store.set_clock(seen.closed_until_ms)
+            await dispatcher.start((await store.drain()).admitted)
+
+
 class Engine:
     """A worker process's publisher and runner, in the test's own loop."""
 
-    def __init__(self, provider: ScriptedProvider) -> None:
+    def __init__(self, provider: ScriptedProvider, broker: Broker) -> None:
         self.provider = provider
+        self.broker = broker
         self.publisher = Publisher()
         self.runner = Runner(self.publisher, "worker-under-test")
         self.log = ReplayLog(redis_client.get())
@@ -162,17 +213,32 @@ class Engine:
         await self.publisher.aclose()
 
     def start(self, generation_id: str) -> asyncio.Task[None]:
-        """Deliver the task of a generation."""
-        task = asyncio.create_task(self.runner.run(generation_id, 0))
+        """Deliver the task of a generation, here."""
+        return self._task(self._fetch(generation_id))
+
+    def deliver(self, ticket: Ticket) -> asyncio.Task[None]:
+        return self._task(self.runner.run(ticket))
+
+    async def _fetch(self, generation_id: str) -> None:
+        await self.runner.run(await self.broker.fetch(generation_id))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self.tasks.append(task)
         return task
 
+    async def idle(self) -> None:
+        """Until nothing runs here, and nothing rests before its next try."""
+        async with asyncio.timeout(WAIT_S):
+            while pending := [task for task in (*self.tasks, *self.runner._resting) if not task.done()]:
+                await asyncio.wait(pending)
+
     async def run(self, *parts: Part | Exception, **fields: Any) -> str:
-        """Ask, and let the model answer with `parts`; returns the generation when its task has ended."""
+        """Ask, and let the model answer with `parts`; returns the generation when nothing runs any more."""
         self.provider.answers.append(list(parts))
         generation_id = await ask(**fields)
-        async with asyncio.timeout(WAIT_S):
-            await self.start(generation_id)
+        self.start(generation_id)
+        await self.idle()
         return generation_id
 
     async def begin(self) -> tuple[str, Call]:
@@ -227,12 +293,16 @@ class Engine:
         await until(visible)
 
     async def ends(self, generation_id: str) -> Generation:
-        """The row, once it is terminal and its task has ended."""
-        async with asyncio.timeout(WAIT_S):
-            await asyncio.wait(self.tasks)
-        generation = await row(generation_id)
-        assert generation.status in TERMINAL
-        return generation
+        """The row, once it is terminal and nothing runs any more."""
+
+        async def terminal() -> Generation | None:
+            generation = await row(generation_id)
+            return generation if generation.status in TERMINAL else None
+
+        await self.idle()
+        ended: Generation = await until(terminal)
+        await self.idle()
+        return ended
 
     async def assert_replay_equals_text(self, generation_id: str) -> Generation:
         """The log folded, the row, and what any client ends with that was cut off at any position: all the same."""
@@ -287,7 +357,7 @@ async def ask(**fields: Any) -> str:
 def create_row(**fields: Any) -> str:
     user, _ = get_user_model().objects.get_or_create(username="ann")
     now = timezone.now()
-    defaults = {"model": "scripted", "wake_at": now, "deadline_at": now + timedelta(minutes=15)}
+    defaults = {"model": "scripted", "lane": LANE, "wake_at": now, "deadline_at": now + timedelta(minutes=15)}
     return str(Generation.objects.create(user=user, **(defaults | fields)).pk)
 
 

@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from streaming import conf
 from streaming.errors import Refused
+from streaming.limit_rules import check_limits
 from streaming.providers.base import ModelEntry, Provider
 
 #: Name in settings → module. Each has `open_provider(entry, settings) -> Provider`.
@@ -24,6 +25,7 @@ MODULES = {
     "demo": "streaming.providers.demo",
 }
 DIALECTS = ("chat", "responses")
+LANE_MAX_CHARS = 120
 
 #: One connection belongs to one loop: HTTP clients cannot be shared between loops.
 _open: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None, str], Provider]] = WeakKeyDictionary()
@@ -86,4 +88,16 @@ def _entry(model: dict[str, Any]) -> ModelEntry:
         raise ImproperlyConfigured(
             f"STREAMING['models'], {alias!r}: there is no dialect {entry.dialect!r}. Known: {', '.join(DIALECTS)}."
         )
+    _check_lane(entry)
     return entry
+
+
+def _check_lane(entry: ModelEntry) -> None:
+    if len(entry.lane) > LANE_MAX_CHARS or set(entry.lane) & set("{}"):
+        raise ImproperlyConfigured(
+            f"STREAMING['models'], {entry.alias!r}: a lane's name has no braces, at most {LANE_MAX_CHARS} characters."
+        )
+    try:
+        check_limits(entry.limits)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"STREAMING['models'], {entry.alias!r}, limits: {error}.") from None

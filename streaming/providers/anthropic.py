@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import anthropic
@@ -14,7 +14,7 @@ from streaming.errors import ProviderError
 from streaming.prompt import Prompt
 from streaming.providers.base import ModelEntry, Part, Reasoning, Usage
 from streaming.providers.event_stream import Event, read_parts, text
-from streaming.providers.refusals import harmless, refusal, retry_after_s, status_code
+from streaming.providers.refusals import harmless, refusal, status_code
 from streaming.providers.transport import http_client, timeouts, unreadable
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ def translate(error: Exception) -> ProviderError:
             status_code(error.status_code),
             status=error.status_code,
             request_id=harmless(error.request_id),
-            wait_s=retry_after_s(error.response.headers),
+            headers=error.response.headers,
         )
     if isinstance(error, anthropic.APIConnectionError):
         return unreadable(error.__cause__)
@@ -172,12 +172,18 @@ def failed(error: Any) -> ProviderError:
 
 
 def _judge(
-    words: list[Any], message: object, fallback: str, *, status: int, request_id: str = "", wait_s: float | None = None
+    words: list[Any],
+    message: object,
+    fallback: str,
+    *,
+    status: int,
+    request_id: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> ProviderError:
     shown = [harmless(word) for word in words]
     logger.warning("anthropic refused: status=%s words=%s request=%s", status, shown, request_id)
     known = next((WORDS[word] for word in shown if word in WORDS), None)
-    return refusal(known or _sentence(message) or fallback, wait_s)
+    return refusal(known or _sentence(message) or fallback, headers)
 
 
 def _sentence(message: object) -> str | None:

@@ -1,14 +1,16 @@
 """The one interface of all providers: a prompt in, neutral parts out.
 
-A provider yields any number of `Text` (and `Reasoning`), at most one `Usage`, and exactly one `Finish`, which it yields
-only after it saw the vendor's own end marker. A stream that just ends raises `ProviderIncomplete`; every failure of the
-SDK, of httpx2, of JSON or of Unicode is raised as a `ProviderError`. Closing the iterator (or cancelling the task that
-reads it) closes the connection to the vendor at once: nobody pays for text that nobody reads.
+A provider yields any number of `Text` (and `Reasoning`), at most one `Limits` (before all of them), at most one
+`Usage`, and exactly one `Finish`, which it yields only after it saw the vendor's own end marker. A stream that just
+ends raises `ProviderIncomplete`; every failure of the SDK, of httpx2, of JSON or of Unicode is raised as a
+`ProviderError`. Closing the iterator (or cancelling the task that reads it) closes the connection to the vendor at
+once: nobody pays for text that nobody reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -43,6 +45,14 @@ class Finish:
     reason: str = "stop"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the vendor's headers say of its rate limits, as they came, names in lower case (`lane_limits.observations`
+    reads them). A vendor that says nothing gives no such part; a refusal's are in `ProviderError.headers`."""
+
+    headers: Mapping[str, str]
+
+
 HANDLE_MAX_CHARS: Final = 200
 
 
@@ -55,7 +65,7 @@ class Handle:
     handle: str
 
 
-Part = Text | Reasoning | Usage | Finish | Handle
+Part = Text | Reasoning | Usage | Finish | Handle | Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,8 @@ class ModelEntry:
     cannot be used here (for example: no key), else None. `after_loss` overrides the site's policy for answers that
     broke off after text. `dialect` chooses between an SDK's two protocols ("chat" or "responses", openai only).
     `api_key` never leaves the provider module.
+    Models of one `lane` share the provider's limits and one queue; without a name of its own an entry shares with those
+    of the same model, address and key. `limits`: keyword arguments of `LaneLimits`, where the lane's row begins.
     """
 
     alias: str
@@ -79,6 +91,15 @@ class ModelEntry:
     unavailable: str | None = None
     after_loss: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    lane: str = ""
+    limits: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lane_name(self) -> str:
+        if self.lane:
+            return self.lane
+        account = hashlib.sha256(f"{self.base_url}|{self.api_key}".encode()).hexdigest()[:8]
+        return f"{self.provider}:{self.model[:90]}:{account}"
 
 
 class Provider(Protocol):

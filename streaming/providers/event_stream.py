@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import httpx2
 
 from streaming.errors import ProviderError
-from streaming.providers.base import Finish, Part, Text, Usage
-from streaming.providers.refusals import refusal
+from streaming.providers.base import Finish, Limits, Part, Text, Usage
+from streaming.providers.refusals import limit_headers, refusal
 from streaming.providers.server_sent_events import EventDecoder
 
 #: After the end marker there are only a few bytes left; a server that keeps them keeps nobody waiting.
@@ -57,6 +57,8 @@ async def read_parts(
         raise translate(error) from None
     try:
         _refuse_pages(response)
+        if limits := limit_headers(response.headers):
+            yield Limits(limits)
         events = _events(response)
         read = reader.read
         async for event in events:

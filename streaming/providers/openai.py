@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -20,7 +20,7 @@ from streaming.errors import ProviderError, RunGone
 from streaming.prompt import Prompt
 from streaming.providers.base import HANDLE_MAX_CHARS, Handle, ModelEntry, Part, Reasoning, Usage
 from streaming.providers.event_stream import Event, read_parts, text
-from streaming.providers.refusals import harmless, refusal, retry_after_s, status_code
+from streaming.providers.refusals import harmless, refusal, status_code
 from streaming.providers.transport import http_client, timeouts, unreadable
 
 logger = logging.getLogger(__name__)
@@ -254,7 +254,7 @@ def translate(error: Exception) -> ProviderError:
         return error
     if isinstance(error, openai.APIStatusError):
         logger.warning("openai refused: status=%s request=%s", error.status_code, harmless(error.request_id))
-        return _judge(error.code, error.type, status_code(error.status_code), retry_after_s(error.response.headers))
+        return _judge(error.code, error.type, status_code(error.status_code), error.response.headers)
     if isinstance(error, openai.APIConnectionError):
         return unreadable(error.__cause__)
     return unreadable(error)
@@ -268,10 +268,10 @@ def failed(error: Any) -> ProviderError:
     return _judge(code, kind, "bad_request" if kind == "invalid_request_error" else "provider_failed")
 
 
-def _judge(code: object, kind: object, fallback: str, wait_s: float | None = None) -> ProviderError:
+def _judge(code: object, kind: object, fallback: str, headers: Mapping[str, str] | None = None) -> ProviderError:
     words = [harmless(code), harmless(kind)]
     logger.warning("openai refused: words=%s", words)
-    return refusal(next((WORDS[word] for word in words if word in WORDS), fallback), wait_s)
+    return refusal(next((WORDS[word] for word in words if word in WORDS), fallback), headers)
 
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:

@@ -28,6 +28,9 @@ from streaming.errors import (
 #: A vendor may say any number; nothing of ours waits longer than a day.
 RETRY_AFTER_MAX_S = 86_400.0
 
+#: Anthropic's; OpenAI's, which most servers like it send too.
+LIMIT_PREFIXES = ("anthropic-ratelimit-", "x-ratelimit-")
+
 
 class Verdict(NamedTuple):
     """`message` None: the class's own sentence."""
@@ -74,10 +77,14 @@ STATUS_CODES: dict[int, str] = {
 }
 
 
-def refusal(code: str, retry_after_s: float | None = None) -> ProviderError:
-    """The error of one of our codes. KeyError for a code that is not in the table: a defect of ours."""
+def refusal(code: str, headers: Mapping[str, str] | None = None) -> ProviderError:
+    """The error of one of our codes, with what a refused request's headers say. KeyError for a code that is not in the
+    table: a defect of ours."""
     kind, message = VERDICTS[code]
-    return kind(message, code=code, retry_after_s=retry_after_s if kind.retryable else None)
+    headers = headers or {}
+    error = kind(message, code=code, retry_after_s=retry_after_s(headers) if kind.retryable else None)
+    error.headers = limit_headers(headers)
+    return error
 
 
 def status_code(status: int) -> str:
@@ -98,6 +105,12 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     if seconds is None or not math.isfinite(seconds):
         return None
     return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+
+
+def limit_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that tell of rate limits, names in lower case."""
+    lower = ((name.lower(), value) for name, value in headers.items())
+    return {name: value for name, value in lower if name.startswith(LIMIT_PREFIXES)}
 
 
 def harmless(word: object) -> str:

@@ -14,10 +14,11 @@ from tests.acceptance.rig import BASE_DIR, until
 class SimulatorProcess:
     """`with SimulatorProcess() as simulator:` answers; `env()` makes a demo offer models that are its scripts."""
 
+    def __init__(self, limits: str = "") -> None:
+        self.command = [sys.executable, "-m", "tests.simulator", "--port", "0", "--limits", limits]
+
     def __enter__(self) -> SimulatorProcess:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.simulator", "--port", "0"], cwd=BASE_DIR, text=True, stdout=subprocess.PIPE
-        )
+        self.process = subprocess.Popen(self.command, cwd=BASE_DIR, text=True, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("ready: "), line
@@ -43,9 +44,25 @@ class SimulatorProcess:
 
     def exchanges(self, model: str) -> list[dict[str, Any]]:
         """What was asked of one model and what came of it, oldest first."""
-        with urllib.request.urlopen(f"{self.url}/log", timeout=10) as response:
-            log: list[dict[str, Any]] = json.load(response)
-        return [exchange for exchange in log if exchange["model"] == model]
+        return [exchange for exchange in self.log() if exchange["model"] == model]
+
+    def log(self) -> list[dict[str, Any]]:
+        log: list[dict[str, Any]] = self._ask("/log")
+        return log
+
+    def limits(self, model: str = "*") -> dict[str, Any]:
+        """What a group of models was asked, answered and refused, as `Quota.seen` says it."""
+        seen: dict[str, dict[str, Any]] = self._ask("/limits")
+        return seen[model]
+
+    def pause(self, status: int, seconds: float) -> None:
+        """From now on every request is refused with 429 or 529."""
+        self._ask("/pause", {"status": status, "seconds": seconds})
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"{self.url}{path}", data, timeout=10) as response:
+            return json.load(response)
 
     def forget(self) -> None:
         """Empties the log; models that fail only some times begin anew."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.inside seed|appender`: a helper process with the site's own settings and database."""
+"""`python -m tests.bench.inside seed` (or another one that serves): a helper with the site's settings and database."""
 
 from __future__ import annotations
 

@@ -8,7 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import machine, n_cost, n_delay, n_fanout, n_faults, n_first_text, n_resume, n_sockets, n_worker
+from tests.bench import (
+    machine,
+    n_cost,
+    n_delay,
+    n_fanout,
+    n_faults,
+    n_first_text,
+    n_resume,
+    n_sockets,
+    n_waiting,
+    n_worker,
+)
 from tests.bench.lanes import suite as lanes
 from tests.bench.machine import NotMeasured
 from tests.bench.report import Result
@@ -36,6 +47,7 @@ BENCHMARKS = {
         Benchmark("N10", "lost or doubled characters over 1,000 faults", n_faults.characters),
         Benchmark("N11", "processor time per 1,000 tokens, 50 streams", n_cost.budget),
         Benchmark("N12", "200 streams arriving over 2 s, everything on two cores", n_cost.crowd),
+        Benchmark("WAITING", "10,000 people wait in one lane: what that costs", n_waiting.crowd),
         Benchmark("LANES", "goals G1 to G9 of the lanes, beside the formulas of Gradio and Cloudflare", lanes.goals),
     )
 }

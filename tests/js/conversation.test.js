@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { endSentence, spokenText } from "chat/announcer.js";
+import { Announcer, endSentence, spokenText } from "chat/announcer.js";
 import { waitingSentence } from "chat/answer.js";
 import { connectionSentence } from "chat/connection_line.js";
 import { ConversationState, messageState } from "chat/conversation_state.js";
@@ -10,7 +10,7 @@ import { Sending, newClientMessageId, refusal } from "chat/sending.js";
 import { typingSentence } from "chat/typing.js";
 import { CommandError } from "streaming/commands.js";
 
-import { settled } from "./fakes.js";
+import { FakeClock, MemoryStorage, settled } from "./fakes.js";
 
 const message = (id, more = {}) => ({
   id, role: "user", author: { id: 1, name: "ann" }, text: `text ${id}`, state: "sent", revision: 1, parent: null,
@@ -110,19 +110,44 @@ test("a short answer is read out at its end, a long one only counted", () => {
   assert.equal(spokenText("# A\n\n* b"), "A b");
 });
 
+/** An announcer and what it says. */
+function announcing() {
+  const clock = new FakeClock();
+  const said = [];
+  globalThis.document = { createElement: () => ({ remove() {} }) };
+  return { clock, said, announcer: new Announcer({ append: (line) => said.push(line.textContent) }, clock) };
+}
+
+test("those who listen hear of a wait every ten seconds at most, and then the newest", () => {
+  const { clock, said, announcer } = announcing();
+  announcer.sayWaiting("3 ahead");
+  announcer.sayWaiting("2 ahead");
+  clock.advance(4000);
+  announcer.sayWaiting("1 ahead");
+  clock.advance(5999);
+  assert.deepEqual(said, ["3 ahead"]);
+  clock.advance(1);
+  assert.deepEqual(said, ["3 ahead", "1 ahead"]);
+  announcer.sayWaiting("1 ahead");
+  clock.advance(60000);
+  assert.equal(said.length, 2, "nothing new");
+});
+
+test("what was kept back is not said any more once the wait is over", () => {
+  const { clock, said, announcer } = announcing();
+  announcer.sayWaiting("2 ahead");
+  announcer.sayWaiting("1 ahead");
+  announcer.stopWaiting();
+  clock.advance(60000);
+  assert.deepEqual(said, ["2 ahead"]);
+});
+
 test("who is writing", () => {
   assert.equal(typingSentence([]), "");
   assert.equal(typingSentence(["ann"]), "ann is writing…");
   assert.equal(typingSentence(["ann", "bob"]), "ann and bob are writing…");
   assert.equal(typingSentence(["a", "b", "c"]), "Several people are writing…");
 });
-
-class MemoryStorage {
-  items = new Map();
-  getItem = (key) => this.items.get(key) ?? null;
-  setItem = (key, value) => this.items.set(key, value);
-  removeItem = (key) => this.items.delete(key);
-}
 
 test("drafts and unsent messages are kept per conversation and leave nothing behind", () => {
   const storage = new MemoryStorage();

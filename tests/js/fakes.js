@@ -73,3 +73,16 @@ export const HELLO = Object.freeze({
 export function settled() {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** The storage of a browser's tab. */
+export class MemoryStorage {
+  items = new Map();
+  getItem = (key) => this.items.get(key) ?? null;
+  setItem = (key, value) => this.items.set(key, value);
+  removeItem = (key) => this.items.delete(key);
+}
+
+/** A text with ordinary spaces. */
+export function plain(text) {
+  return text.replaceAll("\u00a0", " ");
+}

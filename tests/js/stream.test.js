@@ -156,6 +156,18 @@ test("a generation may end in the queue, before any attempt", () => {
   assert.equal(stream.waiting, null);
 });
 
+test("a place in the line is told with all that is known of it", () => {
+  const stream = new Stream(ID);
+  const frame = { type: "stream.queued", generation: ID, reason: "waiting" };
+  stream.apply({ ...frame, ahead: 2, p50_s: 40, p90_s: 70, why: "paused", resume_s: 20 });
+  const known = { reason: "waiting", message: "", retryInS: null, ahead: 2, p50S: 40, p90S: 70, why: "paused", resumeS: 20 };
+  assert.deepEqual([stream.waiting, stream.status], [known, "queued"]);
+  stream.apply({ ...frame, ahead: 1, why: "open" });
+  assert.deepEqual([stream.waiting.p50S, stream.waiting.resumeS], [null, null]);
+  stream.apply(started(1, "0-0"));
+  assert.equal(stream.waiting, null);
+});
+
 test("the row's final text settles a stream whose end did not arrive", () => {
   const stream = new Stream(ID);
   applyAll(stream, [started(1, "0-0"), delta("1-2", "ab")]);

@@ -11,11 +11,15 @@ A request's script is its model name, so both SDKs can pass it unchanged: `sim-t
 
 Responses asked for in background mode go on without their client (`stored.py`); `simulator.runs` has them.
 
-As a process: `python -m tests.simulator --port 0`, then GET /log (DELETE /log empties it) and GET /health.
+It keeps both vendors' limits (`limits.py`): `simulator.limit(Allowance(requests_per_minute=20, concurrency=3))`, and
+`quota.own_faults` says how many requests it had to refuse.
+
+As a process: `python -m tests.simulator --port 0`, and what `control.py` lists.
 """
 
 from tests.simulator.exchange import Exchange
+from tests.simulator.limits import Allowance, Quota
 from tests.simulator.script import Script
 from tests.simulator.server import Simulator
 
-__all__ = ["Exchange", "Script", "Simulator"]
+__all__ = ["Allowance", "Exchange", "Quota", "Script", "Simulator"]

@@ -15,11 +15,20 @@ from tests.simulator.script import CUTS
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-    b"Transfer-Encoding: chunked\r\nx-request-id: req_sim\r\nrequest-id: req_sim\r\n\r\n"
+    b"Transfer-Encoding: chunked\r\nx-request-id: req_sim\r\nrequest-id: req_sim\r\n"
 )
 LAST_CHUNK = b"0\r\n\r\n"
 #: Vendors' messages may quote key and prompt; the simulator's always do, so that a leak shows.
 MESSAGE = "vendor text that quotes {key} and {prompt}"
+
+
+def head_of(exchange: Exchange) -> bytes:
+    """The response's head, headers of its own included."""
+    return HEAD + header_lines(exchange.reply_headers).encode() + b"\r\n"
+
+
+def header_lines(headers: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 
 class Answer:
@@ -57,8 +66,8 @@ class Answer:
     def _begin(self) -> None:
         if self._transport.is_closing():
             return
-        self._transport.write(HEAD)
-        self._write(self._dialect.head(self._exchange.model))
+        self._transport.write(head_of(self._exchange))
+        self._write(self._dialect.head(self._exchange.model, self._script))
         self._start = self._loop.time() + self._script.first
         for number in range(self._script.thoughts):
             self._write(self._dialect.thought(f"thought {number} "))
@@ -97,6 +106,8 @@ class Answer:
             self._exchange.first_text_at = time.time()
         self._write(self._dialect.token(token))
         self._exchange.sent.append(token)
+        if self._exchange.on_sent is not None:
+            self._exchange.on_sent()
 
     def _write(self, data: bytes) -> None:
         if self._script.split:

@@ -51,7 +51,7 @@ def quoted(text: str) -> bytes:
 
 
 class Dialect(Protocol):
-    def head(self, model: str) -> bytes: ...
+    def head(self, model: str, script: Script) -> bytes: ...
 
     def thought(self, text: str) -> bytes: ...
 
@@ -71,8 +71,9 @@ class Dialect(Protocol):
 class Anthropic:
     """POST /v1/messages."""
 
-    def head(self, model: str) -> bytes:
-        usage = {"input_tokens": 7, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2, "output_tokens": 1}
+    def head(self, model: str, script: Script) -> bytes:
+        cached = {"cache_read_input_tokens": 3, "cache_creation_input_tokens": 2}
+        usage = {"input_tokens": script.input - 5, **cached, "output_tokens": 1}
         message = {
             "id": "msg_sim",
             "type": "message",
@@ -134,7 +135,7 @@ class _OpenAI:
 class Chat(_OpenAI):
     """POST /v1/chat/completions."""
 
-    def head(self, model: str) -> bytes:
+    def head(self, model: str, script: Script) -> bytes:
         return self._chunk([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
 
     def thought(self, text: str) -> bytes:
@@ -151,7 +152,7 @@ class Chat(_OpenAI):
 
     def tail(self, model: str, script: Script, sent: int) -> bytes:
         end = self._chunk([{"index": 0, "delta": {}, "finish_reason": script.reason}])
-        usage = {"prompt_tokens": 12, "completion_tokens": sent, "total_tokens": 12 + sent}
+        usage = {"prompt_tokens": script.input, "completion_tokens": sent, "total_tokens": script.input + sent}
         counted = self._chunk([], usage={**usage, "prompt_tokens_details": {"cached_tokens": 3}})
         return end + (b"" if script.fault == "nousage" else counted) + b"data: [DONE]\n\n"
 
@@ -166,7 +167,7 @@ class Chat(_OpenAI):
 class Responses(_OpenAI):
     """POST /v1/responses."""
 
-    def head(self, model: str) -> bytes:
+    def head(self, model: str, script: Script) -> bytes:
         response = self._response(model, "in_progress")
         part = {"type": "output_text", "text": "", "annotations": []}
         return (
@@ -196,7 +197,8 @@ class Responses(_OpenAI):
             response["incomplete_details"] = {"reason": reason}
         if script.fault != "nousage":
             details = {"input_tokens_details": {"cached_tokens": 3}, "output_tokens_details": {"reasoning_tokens": 0}}
-            response["usage"] = {"input_tokens": 12, "output_tokens": sent, "total_tokens": 12 + sent, **details}
+            counts = {"input_tokens": script.input, "output_tokens": sent, "total_tokens": script.input + sent}
+            response["usage"] = {**counts, **details}
         return event(f"response.{response['status']}", sequence_number=5, response=response)
 
     def error(self, fault: str, message: str) -> bytes:

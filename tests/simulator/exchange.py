@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,12 @@ class Exchange:
     body: dict[str, Any]
     script: Script
     method: str = "POST"
+    #: Sent with the answer or the refusal, beside what every response has.
+    reply_headers: dict[str, str] = field(default_factory=dict)
+    #: Why it was not answered: the limit that was exceeded, or "paused".
+    refused_for: str = ""
+    #: Called for every token.
+    on_sent: Callable[[], None] | None = None
     received_at: float = field(default_factory=time.time)
     first_text_at: float | None = None
     ended_at: float | None = None
@@ -58,6 +65,7 @@ class Exchange:
             "ended_at": self.ended_at,
             "client_closed_at": self.client_closed_at,
             "outcome": self.outcome,
+            "refused_for": self.refused_for,
             "tokens": len(self.sent),
             "text": self.text,
         }

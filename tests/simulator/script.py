@@ -51,6 +51,8 @@ ODDITIES = {
 class Script:
     #: Tokens of the answer, and how many a second (0: as fast as the client reads).
     tokens: int = 100
+    #: Tokens of the prompt, as usage and limits count them; three of them were cached.
+    input: int = 12
     rate: float = 0.0
     #: Seconds before the response's head, and from there to the first token.
     headers: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import parse_qs, urlsplit
 
-from tests.simulator.answer import MESSAGE, Answer
+from tests.simulator.answer import MESSAGE, Answer, header_lines
+from tests.simulator.control import control
 from tests.simulator.dialects import DIALECTS
 from tests.simulator.exchange import Exchange
+from tests.simulator.limits import Allowance, Quota
 from tests.simulator.script import IMPOSTORS, REFUSALS, Script, parse
 from tests.simulator.stored import PATH as STORED_PATH
 from tests.simulator.stored import StoredAnswer, StoredRun, StoredRuns
@@ -28,11 +31,16 @@ class Simulator:
 
     def __init__(self, port: int = 0) -> None:
         self.exchanges: list[Exchange] = []
+        #: Sent with every answer and every refusal.
+        self.headers: dict[str, str] = {}
+        #: Model → its limits; "*": all others together, and without limits at first.
+        self.quotas = {"*": Quota(Allowance())}
         self.runs = StoredRuns(self.on_change)
         self._port = port
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._seen: Counter[str] = Counter()
+        self._numbers = itertools.count(1)
         self._waiters: set[asyncio.Event] = set()
 
     @property
@@ -85,19 +93,34 @@ class Simulator:
         self.exchanges.clear()
         self._seen.clear()
 
+    def limit(self, allowance: Allowance, model: str = "*") -> Quota:
+        """Limits for one model, or for all others together; its buckets are full."""
+        self.quotas[model] = Quota(allowance)
+        return self.quotas[model]
+
+    def quota(self, model: str) -> Quota:
+        return self.quotas.get(model) or self.quotas["*"]
+
     def receive(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Exchange:
         model = str(body.get("model", ""))
         script = parse(model)
         self._seen[model] += 1
         if script.times and self._seen[model] > script.times:
             script = replace(script, fault="")
-        return self._note(Exchange(len(self.exchanges) + 1, path, headers, body, script))
+        exchange = self._note(Exchange(next(self._numbers), path, headers, body, script))
+        quota = self.quota(model)
+        if refusal := quota.ask(exchange):
+            exchange.refused_for = refusal.why
+            exchange.script = replace(script, fault=refusal.fault, wait=refusal.wait_s, date=0)
+        exchange.reply_headers |= quota.headers(path)
+        return exchange
 
     def receive_for(self, run: StoredRun, method: str, path: str, headers: dict[str, str]) -> Exchange:
         """A request about a stored run, noted under its model's name."""
-        return self._note(Exchange(len(self.exchanges) + 1, path, headers, {"model": run.model}, run.script, method))
+        return self._note(Exchange(next(self._numbers), path, headers, {"model": run.model}, run.script, method))
 
     def _note(self, exchange: Exchange) -> Exchange:
+        exchange.reply_headers |= self.headers
         self.exchanges.append(exchange)
         self.on_change()
         return exchange
@@ -152,24 +175,17 @@ class _Connection(asyncio.Protocol):
         self._serve(method, path, headers, rest[:length])
 
     def _serve(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        if (method, path) == ("GET", "/health"):
-            self._reply(200, {"ok": True})
-        elif (method, path) == ("GET", "/log"):
-            self._reply(200, [exchange.as_json() for exchange in self._simulator.exchanges])
-        elif (method, path) == ("DELETE", "/log"):
-            self._simulator.forget()
-            self._reply(200, {"ok": True})
-        elif method == "POST" and path in DIALECTS:
-            try:
-                exchange = self._simulator.receive(path, headers, json.loads(body))
-            except ValueError as error:
-                self._reply(400, {"error": {"message": str(error)}})
+        try:
+            if method == "POST" and path in DIALECTS:
+                self._answer_to(self._simulator.receive(path, headers, json.loads(body)))
+            elif path.startswith(STORED_PATH):
+                self._about_run(method, path, headers)
+            elif (answer := control(self._simulator, method, path, body)) is not None:
+                self._reply(200, answer)
             else:
-                self._answer_to(exchange)
-        elif path.startswith(STORED_PATH):
-            self._about_run(method, path, headers)
-        else:
-            self._reply(404, {"error": {"message": f"the simulator has no {method} {path}"}})
+                self._reply(404, {"error": {"message": f"the simulator has no {method} {path}"}})
+        except ValueError as error:
+            self._reply(400, {"error": {"message": str(error)}})
 
     def _about_run(self, method: str, path: str, headers: dict[str, str]) -> None:
         """GET /v1/responses/<id>?stream=true&starting_after=<n> and POST /v1/responses/<id>/cancel."""
@@ -200,6 +216,7 @@ class _Connection(asyncio.Protocol):
             return
         if exchange.body.get("background"):
             run = self._simulator.runs.begin(exchange)
+            self._simulator.quota(exchange.model).keep_counting(exchange, lambda: run.status == "in_progress")
             self._answer = StoredAnswer(self._transport, exchange, run, self._next)
             self._answer.start()
             return
@@ -217,7 +234,7 @@ class _Connection(asyncio.Protocol):
         else:
             body = DIALECTS[exchange.path].refusal(script.fault, _message(exchange))
             status = REFUSALS.get(script.fault, 200)
-            self._write(status, "application/json", json.dumps(body).encode(), _retry_after(script))
+            self._write(status, "application/json", json.dumps(body).encode(), _more(exchange))
         self._next()
 
     def _next(self) -> None:
@@ -237,6 +254,10 @@ class _Connection(asyncio.Protocol):
 
 def _message(exchange: Exchange) -> str:
     return MESSAGE.format(key=exchange.headers.get("authorization", ""), prompt=json.dumps(exchange.body))
+
+
+def _more(exchange: Exchange) -> str:
+    return _retry_after(exchange.script) + header_lines(exchange.reply_headers)
 
 
 def _retry_after(script: Script) -> str:

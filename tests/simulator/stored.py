@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulator import corpus, going_on
-from tests.simulator.answer import HEAD, LAST_CHUNK, cut_off
+from tests.simulator.answer import LAST_CHUNK, cut_off, head_of
 from tests.simulator.dialects import CREATED, OPENAI_CODES, OUTPUT, event
 from tests.simulator.exchange import Exchange
 
@@ -80,7 +80,8 @@ class StoredRun:
     def _complete(self) -> None:
         self.status = "completed"
         details = {"input_tokens_details": {"cached_tokens": 3}, "output_tokens_details": {"reasoning_tokens": 0}}
-        usage = {"input_tokens": 12, "output_tokens": len(self._tokens), "total_tokens": 12 + len(self._tokens)}
+        asked, sent = self.script.input, len(self._tokens)
+        usage = {"input_tokens": asked, "output_tokens": sent, "total_tokens": asked + sent}
         self._add("response.completed", response={**self.described(), "usage": {**usage, **details}})
         self._end("completed")
 
@@ -118,7 +119,7 @@ class StoredAnswer:
         self._on_complete = on_complete
 
     def start(self) -> None:
-        self._transport.write(HEAD)
+        self._transport.write(head_of(self._exchange))
         for earlier in self._run.events[self._after + 1 :]:
             self.write(earlier)
         self._run.join(self)

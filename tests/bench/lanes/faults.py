@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from streaming.lane_snapshot import Place
 from streaming.lane_store import LaneStore
-from streaming.lane_values import Drained, LaneLost, Penalty, Request, Restored, Used
-from streaming.lanes import Ticket
+from streaming.lane_values import Drained, LaneLost, Penalty, Request, Restored, Ticket, Used
 from tests.bench.lanes.scenarios import NONE
 from tests.bench.lanes.world import START_MS, Person, Scenario, World, lognormal
 

@@ -13,8 +13,7 @@ from typing import Any, Final
 from streaming.lane_limits import Budget, ChargeMode, LaneLimits, exhausted
 from streaming.lane_snapshot import Snapshot
 from streaming.lane_store import LaneStore
-from streaming.lane_values import Drained, Penalty, Request, Used
-from streaming.lanes import Ticket
+from streaming.lane_values import Drained, Penalty, Request, Ticket, Used
 from streaming.wait_estimator import Forecast, WaitEstimator
 from tests.bench.lanes.provider import Provider, TrueBucket
 

@@ -1,12 +1,15 @@
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from chat import people, prompts, services
 from chat.models import Message
 from streaming.errors import Refused
+from streaming.models import Generation
 from streaming.prompt import Prompt
 from streaming.states import Status
+from streaming.tokens import estimate_tokens
 from tests.integration.chat.factories import end, make_conversation, make_person, send
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +163,27 @@ def test_a_deleted_question_is_refused_with_a_reason() -> None:
     with pytest.raises(Refused) as refused:
         prompts.build_prompt(str(sent.generation))
     assert refused.value.code == "question_gone"
+
+
+def test_a_prompts_size_is_foretold_from_the_newest_answer_without_reading_the_history() -> None:
+    ann = make_person("ann")
+    conversation = make_conversation(ann)
+    first = send(ann, conversation, "four" * 10)
+    assert Generation.objects.get(pk=first.generation).input_estimate == estimate_tokens(prompts.DEFAULT_SYSTEM) + 10
+    end(first.generation, text="An answer.")
+    Generation.objects.filter(pk=first.generation).update(input_tokens=300, output_tokens=70)
+    second = send(ann, conversation, "four" * 5)
+    assert Generation.objects.get(pk=second.generation).input_estimate == 375
+    end(second.generation, status=Status.FAILED)
+    again = services.retry_reply(ann, UUID(str(second.generation)))
+    assert Generation.objects.get(pk=again.generation).input_estimate == 375
+
+
+def test_a_foretold_size_stays_within_what_a_prompt_may_be(settings: Any) -> None:
+    settings.STREAMING = settings.STREAMING | {"prompt_max_chars": 400}
+    ann = make_person("ann")
+    conversation = make_conversation(ann)
+    first = send(ann, conversation, "Hello")
+    end(first.generation, text="An answer.")
+    Generation.objects.filter(pk=first.generation).update(input_tokens=3000, output_tokens=None)
+    assert prompts.estimate_input(conversation.pk, "four") == 101

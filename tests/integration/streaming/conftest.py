@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from streaming import fanout, providers, runner
+from streaming import dispatcher, fanout, providers, runner
+from streaming.cancellation import cancel
 from tests import engine as doubles
-from tests.engine import Change, Engine, ScriptedProvider
+from tests.engine import Broker, Change, Engine, ScriptedProvider, open_lane
+from tests.integration.streaming.keeper_bed import MODEL, KeeperBed
 from tests.integration.streaming.lane_bed import LaneBed
 from tests.valkey import Valkey
 
@@ -37,9 +40,20 @@ async def engine(
 ) -> AsyncIterator[Engine]:
     monkeypatch.setattr(runner, "WATCH_PERIOD_S", 0.02)
     doubles.ended.clear()
-    running = Engine(provider)
+    broker = Broker()
+    monkeypatch.setattr(dispatcher, "_send", broker.send)
+    await open_lane()
+    running = broker.worker = Engine(provider, broker)
     yield running
     await running.aclose()
+
+
+@pytest.fixture
+async def hasty_lane(engine: Engine) -> AsyncIterator[None]:
+    """Nobody waits for a provider that closed the lane."""
+    hastening = asyncio.create_task(doubles.hasten_lane())
+    yield
+    await cancel(hastening)
 
 
 @pytest.fixture
@@ -47,6 +61,19 @@ async def lane(valkey: Valkey) -> AsyncIterator[LaneBed]:
     """A lane that nobody has built yet, under virtual time."""
     async with Redis.from_url(valkey.url) as client:
         yield LaneBed(client)
+
+
+@pytest.fixture
+async def bed(
+    transactional_db: None, change: Change, direct: Redis, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[KeeperBed]:
+    """A lane that is kept by hand; nobody is really sent to a worker, nothing to the layer."""
+    change(models=(MODEL,))
+    there = KeeperBed(direct)
+    monkeypatch.setattr(dispatcher, "_send", there.sent.append)
+    monkeypatch.setattr(fanout, "send", there.receive)
+    yield there
+    await doubles.close_clients()
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from redis.asyncio import Redis
 from streaming.lane_limits import LaneLimits
 from streaming.lane_snapshot import Place, Snapshot
 from streaming.lane_store import LaneStore
-from streaming.lane_values import Drained, Enqueued, Penalty, Request, Restored, Used
-from streaming.lanes import Ticket
+from streaming.lane_values import Drained, Enqueued, Penalty, Request, Restored, Ticket, Used
 
 START_MS = 1_700_000_000_000
 OPEN = LaneLimits(user_concurrency=None, user_queue=None, queue_max=None, pace=1.0)

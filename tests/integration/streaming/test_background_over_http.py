@@ -12,7 +12,7 @@ import pytest
 from streaming import providers
 from streaming.errors import ProviderError, ProviderOverloaded, ProviderUnavailable, RunGone
 from streaming.prompt import Prompt, PromptMessage
-from streaming.providers.base import Finish, Handle, ModelEntry, Part, RunKeeper, Text, Usage
+from streaming.providers.base import Finish, Handle, Limits, ModelEntry, Part, RunKeeper, Text, Usage
 from streaming.providers.openai import OpenAIProvider
 from tests.simulator import Simulator, corpus
 
@@ -77,6 +77,18 @@ async def test_the_handle_comes_before_any_text(
     assert parts[-2:] == [Usage(12, 30, 3), Finish("stop")]
     body = simulator.exchanges[0].body
     assert (body["background"], body["store"], body["stream"]) == (True, True, True)
+
+
+async def test_the_limits_come_with_a_run_and_with_its_refusal(
+    simulator: Simulator, provider: OpenAIProvider, entry: ModelEntry
+) -> None:
+    simulator.headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
+    parts, _ = await read(provider.stream(replace(entry, model="sim-tokens=5"), PROMPT))
+    assert [type(part) for part in parts[:3]] == [Limits, Handle, Text]
+    assert parts[0] == Limits(simulator.headers)
+    _, error = await read(provider.stream(replace(entry, model="sim-fault=429"), PROMPT))
+    assert error is not None
+    assert error.headers == simulator.headers
 
 
 async def test_a_run_goes_on_without_its_client_and_is_read_again_whole(

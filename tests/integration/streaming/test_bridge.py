@@ -11,6 +11,7 @@ from django.db import connections
 
 from streaming import bridge, database, keys, tasks
 from streaming.bridge import Bridge
+from streaming.lane_values import Ticket
 from streaming.models import Generation
 from streaming.providers import demo
 from streaming.states import Status
@@ -40,8 +41,8 @@ def server(valkey: Valkey) -> Iterator[redis.Redis]:
 
 
 def test_a_task_runs_a_generation_from_its_own_thread(running: Bridge) -> None:
-    ids = [create_row() for _ in range(5)]
-    threads = [threading.Thread(target=tasks.run_generation, args=(generation_id, 0)) for generation_id in ids]
+    ids = [create_row(lane="") for _ in range(5)]
+    threads = [threading.Thread(target=tasks.run_generation, args=(generation_id, 0, "")) for generation_id in ids]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -89,8 +90,8 @@ def test_a_drain_hands_back_what_has_no_text(running: Bridge, monkeypatch: pytes
         yield
 
     monkeypatch.setattr(demo.DemoProvider, "stream", stall)
-    generation_id = create_row()
-    thread = threading.Thread(target=tasks.run_generation, args=(generation_id, 0))
+    generation_id = create_row(lane="")
+    thread = threading.Thread(target=tasks.run_generation, args=(generation_id, 0, ""))
     thread.start()
     assert asked.wait(5)
     bridge.drain()
@@ -102,7 +103,7 @@ def test_a_drain_hands_back_what_has_no_text(running: Bridge, monkeypatch: pytes
 def test_a_closed_bridge_leaves_nothing_running() -> None:
     before = set(threading.enumerate())
     worker = Bridge()
-    worker.run_generation(create_row(), 0)
+    worker.run_generation(Ticket(create_row(lane="")))
     worker.close()
     database.shutdown()
     assert worker._loop.is_closed()

@@ -9,8 +9,7 @@ import pytest
 
 from streaming.lane_snapshot import Place
 from streaming.lane_store import LaneStore
-from streaming.lane_values import LaneLost, Penalty, Restored, Used
-from streaming.lanes import Ticket
+from streaming.lane_values import LaneLost, Penalty, Restored, Ticket, Used
 from tests.integration.streaming.lane_bed import START_MS, LaneBed, a_request, a_restored, limits_of
 
 TICKET = Ticket("g1", 7)

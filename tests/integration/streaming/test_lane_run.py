@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streaming.lane_limits import ChargeMode
-from streaming.lane_values import Penalty, Used
-from streaming.lanes import Ticket
+from streaming.lane_values import Penalty, Ticket, Used
 from tests.integration.streaming.lane_bed import LaneBed
 
 

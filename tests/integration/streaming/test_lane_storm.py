@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from streaming.lane_store import LaneStore
-from streaming.lane_values import Penalty, Request, Used
-from streaming.lanes import Ticket
+from streaming.lane_values import Penalty, Request, Ticket, Used
 from tests.integration.streaming.lane_bed import limits_of
 from tests.valkey import Valkey
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from streaming import conf, hooks, lifecycle
+from streaming import conf, due, hooks, lifecycle
 from streaming.errors import ProviderOverloaded, StreamingError
 from streaming.events import Completed, Position, Queued
 from streaming.hooks import AfterEnd
@@ -365,8 +365,8 @@ def test_due_wake_ups_are_those_whose_time_has_come_and_each_gets_its_next_time(
     waiting(now + timedelta(seconds=5))
     waiting(now, deadline_at=now - timedelta(seconds=1))
     waiting(now, status=Status.ADMITTED)
-    assert lifecycle.due_for_wake_up() == [first, second]
-    assert lifecycle.due_for_wake_up() == []
+    assert due.wake_ups() == [first, second]
+    assert due.wake_ups() == []
     again = Generation.objects.get(pk=first).wake_at - now
     assert timedelta(0) <= again - timedelta(seconds=conf.get().wake_again_s) < timedelta(seconds=5)
 
@@ -376,4 +376,4 @@ def test_overdue_are_the_waiting_rows_past_their_deadline() -> None:
     overdue = create_row(deadline_at=past)
     create_row(deadline_at=past, status=Status.STREAMING)
     create_row()
-    assert lifecycle.overdue() == [overdue]
+    assert due.overdue() == [overdue]

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from streaming import dispatcher, fanout, keys, pacer
 from streaming.events import Expired, Position, decode
+from streaming.lane_keeper import LaneKeepers
 from streaming.pacer import Pacer
 from streaming.states import Status
 from tests import engine as doubles
@@ -22,17 +23,23 @@ class Queue:
 
     def __init__(self) -> None:
         self.woken: list[str] = []
+        self.ended: list[str] = []
         self.is_there = True
 
-    async def enqueue(self, generation_id: str) -> bool:
+    async def wake(self, generation_id: str) -> bool:
         self.woken.append(generation_id)
+        return self.is_there
+
+    async def end(self, generation_id: str) -> bool:
+        self.ended.append(generation_id)
         return self.is_there
 
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     there = Queue()
-    monkeypatch.setattr(dispatcher, "enqueue", there.enqueue)
+    monkeypatch.setattr(dispatcher, "wake", there.wake)
+    monkeypatch.setattr(dispatcher, "end", there.end)
     return there
 
 
@@ -93,20 +100,25 @@ async def test_whoever_has_text_is_ended_by_a_worker_with_all_of_it(paced: Pacer
     with_text = await ask(deadline_at=timezone.now(), text="seen", crashes=1)
     await paced.pace()
     assert (await row(with_text)).status == Status.QUEUED
-    assert queue.woken == [with_text]
+    assert queue.ended == [with_text]
+    assert queue.woken == []
 
 
 async def test_only_one_of_many_leads_and_another_follows_when_it_is_gone(
     change: Change, engine: Engine, queue: Queue, direct: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacer, "LEASE_MS", 300)
+    monkeypatch.setattr(pacer, "LEASE_MS", 1000)
     change(pacer_period_s=0.02)
     rounds: list[str] = []
 
     async def note(self: Pacer) -> None:
         rounds.append(self._worker_id)
 
+    async def nothing(self: LaneKeepers, *_: float) -> None:
+        pass
+
     monkeypatch.setattr(Pacer, "pace", note)
+    monkeypatch.setattr(LaneKeepers, "lead", nothing)
     pacers = {name: Pacer(name) for name in ("one", "two", "three")}
     try:
         await until(lambda: len(rounds) > 20)
@@ -135,16 +147,8 @@ async def test_it_goes_on_after_an_outage(change: Change, engine: Engine, queue:
         await leader.aclose()
 
 
-async def test_a_row_that_nobody_sent_is_answered_in_the_end(
-    change: Change, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_row_that_nobody_sent_is_answered_in_the_end(change: Change, engine: Engine) -> None:
     change(pacer_period_s=0.02)
-
-    async def deliver(generation_id: str) -> bool:
-        engine.start(generation_id)
-        return True
-
-    monkeypatch.setattr(dispatcher, "enqueue", deliver)
     generation_id = await ask()
     leader = Pacer("worker-1")
     try:

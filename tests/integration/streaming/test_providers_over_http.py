@@ -24,7 +24,7 @@ from streaming.errors import (
     ProviderUnavailable,
 )
 from streaming.prompt import Prompt, PromptMessage
-from streaming.providers.base import Finish, ModelEntry, Part, Reasoning, Text, Usage
+from streaming.providers.base import Finish, Limits, ModelEntry, Part, Reasoning, Text, Usage
 from tests.simulator import Exchange, Simulator
 
 KEY, SECRET = "sk-canary-key", "canary prompt"
@@ -123,6 +123,41 @@ async def test_thoughts_are_signs_of_life_and_no_text(client: Client) -> None:
         Reasoning("thought 2 "),
     ]
     assert answer.text == client.last.text
+
+
+#: As the vendors sent them: the two that matter here, with a stranger between them.
+LIMIT_HEADERS = {
+    "anthropic-ratelimit-requests-limit": "50",
+    "anthropic-ratelimit-requests-remaining": "49",
+    "anthropic-ratelimit-requests-reset": "2026-11-20T12:00:01Z",
+    "x-ratelimit-limit-tokens": "20000",
+    "x-ratelimit-remaining-tokens": "15482",
+    "x-ratelimit-reset-tokens": "13.554s",
+}
+
+
+async def test_what_an_answers_headers_say_of_the_limits_comes_first_and_once(client: Client) -> None:
+    client.simulator.headers = {"Set-Cookie": "a=b"} | {name.title(): value for name, value in LIMIT_HEADERS.items()}
+    answer = await client.read("tokens=5,thoughts=2")
+    assert answer.parts[0] == Limits(LIMIT_HEADERS)
+    assert [type(part) for part in answer.parts].count(Limits) == 1
+    assert answer.text == client.last.text
+
+
+@pytest.mark.parametrize("fault", ["429", "503", "529"])
+async def test_a_refusal_says_what_its_headers_say_of_the_limits(client: Client, fault: str) -> None:
+    client.simulator.headers = {"Set-Cookie": "a=b", **LIMIT_HEADERS}
+    answer = await client.read(f"fault={fault},wait=3")
+    assert answer.error is not None
+    assert (answer.error.headers, answer.error.retry_after_s) == (LIMIT_HEADERS, 3.0)
+    assert answer.parts == []
+
+
+async def test_a_vendor_that_says_nothing_of_limits_gives_no_such_part(client: Client) -> None:
+    assert not any(isinstance(part, Limits) for part in (await client.read("tokens=5")).parts)
+    refused = await client.read("fault=429")
+    assert refused.error is not None
+    assert refused.error.headers == {}
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter"])

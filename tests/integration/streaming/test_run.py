@@ -24,26 +24,28 @@ from tests.engine import Change, Engine, ask, attempts, row
 
 
 async def test_a_failure_before_text_is_tried_again_and_people_are_told(engine: Engine, frames: list[str]) -> None:
-    engine.provider.answers.append([Usage(4, 0), ProviderOverloaded()])
+    engine.provider.answers.append([Usage(4, 0), ProviderUnavailable()])
     generation_id = await engine.run(Text("at last"), Usage(5, 2), Finish())
     engine.provider.answers.clear()
     # `run` planned the second answer; the first came from the line above it.
     stored = await engine.assert_replay_equals_text(generation_id)
     assert (stored.status, stored.text, stored.attempt, stored.provider_errors) == (Status.COMPLETED, "at last", 2, 1)
     first, second = await attempts(generation_id)
-    assert (first.outcome, first.error_code, first.input_tokens) == ("retried", "overloaded", 4)
+    assert (first.outcome, first.error_code, first.input_tokens) == ("retried", "provider_unavailable", 4)
     assert (second.outcome, second.output_tokens) == ("completed", 2)
     (queued,) = [decode(frame) for frame in frames]
     assert isinstance(queued, Queued)
-    assert (queued.reason, queued.message) == ("retrying", ProviderOverloaded.message)
+    assert (queued.reason, queued.message) == ("retrying", ProviderUnavailable.message)
     assert queued.retry_in_s is not None
     starts = [event for event in await engine.events(generation_id) if isinstance(event, Started)]
     assert [start.attempt for start in starts] == [1, 2]
 
 
+@pytest.mark.usefixtures("hasty_lane")
 async def test_it_gives_up_after_so_many_failures(engine: Engine) -> None:
     engine.provider.answers += [[ProviderOverloaded()], [ProviderUnavailable()]]
     generation_id = await engine.run(ProviderOverloaded("Still too busy."))
+    await engine.ends(generation_id)
     stored = await engine.assert_replay_equals_text(generation_id)
     assert (stored.status, stored.error_code, stored.error_message) == (Status.FAILED, "overloaded", "Still too busy.")
     assert stored.error_retryable
@@ -58,9 +60,11 @@ async def test_what_stays_wrong_is_not_asked_twice(engine: Engine) -> None:
     assert len(engine.provider.calls) == 1
 
 
+@pytest.mark.usefixtures("hasty_lane")
 async def test_a_429_that_says_when_to_come_back_does_not_count(engine: Engine) -> None:
-    engine.provider.answers += [[ProviderRateLimited(retry_after_s=0.001)] for _ in range(5)]
+    engine.provider.answers += [[ProviderRateLimited(retry_after_s=20.0)] for _ in range(5)]
     generation_id = await engine.run(Text("x"), Finish())
+    await engine.ends(generation_id)
     stored = await engine.assert_replay_equals_text(generation_id)
     assert (stored.status, stored.attempt, stored.provider_errors) == (Status.COMPLETED, 6, 0)
 

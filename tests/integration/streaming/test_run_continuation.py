@@ -35,6 +35,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(dispatcher, "enqueue", enqueue)
+    monkeypatch.setattr(dispatcher, "end", enqueue)
     return ids
 
 
@@ -249,7 +250,7 @@ async def test_a_drained_worker_hands_its_answers_over(change: Change, engine: E
     stored = await has_status(generation_id, Status.QUEUED)
     assert (stored.text, stored.crashes, stored.provider_errors) == ("From the first ", 0, 0)
     await asyncio.wait(engine.tasks)
-    other = Engine(engine.provider)
+    other = Engine(engine.provider, engine.broker)
     try:
         other.start(generation_id)
         second = await engine.provider.call(2)

@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from streaming import database, lifecycle, publisher, run
 from streaming.events import Ended, Position
+from streaming.lane_run import LaneRun
 from streaming.lifecycle import Outcome
 from streaming.providers.base import Finish, Text, Usage
 from streaming.states import Status
 from tests import engine as doubles
-from tests.engine import Change, Engine, ask, has_status, row, until
+from tests.engine import Change, Engine, ask, has_status, open_lane, row, until
 from tests.valkey import Valkey
 
 # The database or Redis is away.
@@ -88,28 +89,59 @@ async def test_an_end_whose_answer_was_lost_is_still_announced(engine: Engine, m
 
 
 async def test_a_claim_that_takes_long_is_not_lost(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = LaneRun.start
+
+    async def start_in_haste(self: LaneRun) -> bool:
+        monkeypatch.setattr(database, "CALL_TIMEOUT_S", 0.05)
+        return await start(self)
+
+    monkeypatch.setattr(LaneRun, "start", start_in_haste)
     claim, patient_s = lifecycle.claim, database.CALL_TIMEOUT_S
 
-    def slow(generation_id: str, worker: str) -> Any:
+    def slow(generation_id: str, *arguments: Any, **options: Any) -> Any:
         threading.Event().wait(0.2)
         monkeypatch.setattr(database, "CALL_TIMEOUT_S", patient_s)  # the others take as long as they take here
-        return claim(generation_id, worker)
+        return claim(generation_id, *arguments, **options)
 
     monkeypatch.setattr(lifecycle, "claim", slow)
     engine.provider.answers.append([Text("x"), Finish()])
     generation_id = await ask()
-    monkeypatch.setattr(database, "CALL_TIMEOUT_S", 0.05)
     await engine.start(generation_id)
     assert (await row(generation_id)).status == Status.COMPLETED
 
 
-async def test_without_redis_at_the_start_it_waits_in_its_row(
-    engine: Engine, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def lost_once_started(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis dies right after the lane's permission, the first time."""
+    start, times = LaneRun.start, [1]
+
+    async def start_and_lose(self: LaneRun) -> bool:
+        may = await start(self)
+        if times:
+            times.pop()
+            valkey.kill()
+        return may
+
+    monkeypatch.setattr(LaneRun, "start", start_and_lose)
+
+
+async def test_without_redis_nothing_starts_and_it_waits_in_its_row(engine: Engine, valkey: Valkey) -> None:
+    generation_id = await ask()
+    valkey.kill()
+    try:
+        await engine.start(generation_id)
+        stored = await row(generation_id)
+        assert (stored.status, stored.attempt, engine.provider.calls) == (Status.QUEUED, 0, [])
+    finally:
+        valkey.start()
+
+
+async def test_if_redis_is_gone_when_its_log_should_begin_it_waits_in_its_row(
+    engine: Engine, valkey: Valkey, lost_once_started: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "BEGIN_WAIT_S", 0.2)
     monkeypatch.setattr(run, "BEGIN_PAUSE_S", 0.05)
     generation_id = await ask()
-    valkey.kill()
     try:
         task = engine.start(generation_id)
         call = await engine.provider.call()
@@ -121,6 +153,7 @@ async def test_without_redis_at_the_start_it_waits_in_its_row(
         assert len(engine.provider.calls) == 1
     finally:
         valkey.start()
+    await open_lane()
     engine.start(generation_id)
     second = await engine.provider.call(2)
     second.say("everybody sees this")
@@ -129,9 +162,10 @@ async def test_without_redis_at_the_start_it_waits_in_its_row(
     assert (await engine.assert_replay_equals_text(generation_id)).text == "everybody sees this"
 
 
-async def test_what_nobody_saw_is_handed_back_by_a_drain_without_redis(engine: Engine, valkey: Valkey) -> None:
+async def test_what_nobody_saw_is_handed_back_by_a_drain_without_redis(
+    engine: Engine, valkey: Valkey, lost_once_started: None
+) -> None:
     generation_id = await ask()
-    valkey.kill()
     try:
         task = engine.start(generation_id)
         call = await engine.provider.call()

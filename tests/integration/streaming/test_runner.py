@@ -187,7 +187,7 @@ async def test_on_a_drain_what_has_no_text_goes_back_to_the_queue(engine: Engine
     assert stored.wake_at <= timezone.now()
     assert len(engine.provider.calls) == 1
     # Another process goes on where this one left.
-    other = Engine(engine.provider)
+    other = Engine(engine.provider, engine.broker)
     try:
         other.start(generation_id)
         second = await engine.provider.call(2)

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -46,6 +47,42 @@ def test_a_process_tells_its_ground_truth_over_http(address: str) -> None:
     assert asked_at <= exchange["received_at"] <= exchange["first_text_at"] <= exchange["ended_at"] <= time.time()
     ask(address, "/log", method="DELETE")
     assert json.loads(ask(address, "/log")) == []
+
+
+def test_limits_are_set_read_and_paused_over_http(address: str) -> None:
+    ask(address, "/limits", {"requests_per_minute": 1, "scale": 2})
+    ask(address, "/limits", {"model": "sim-tokens=7", "concurrency": 1})
+    ask(address, "/v1/messages", {"model": "sim-tokens=1"})
+    with pytest.raises(HTTPError) as refused:
+        ask(address, "/v1/messages", {"model": "sim-tokens=1"})
+    assert (refused.value.code, refused.value.headers["anthropic-ratelimit-requests-limit"]) == (429, "2")
+    assert int(refused.value.headers["retry-after"]) in range(25, 31)
+    refused.value.close()
+    ask(address, "/pause", {"model": "sim-tokens=7", "status": 529, "seconds": 60})
+    with pytest.raises(HTTPError) as paused:
+        ask(address, "/v1/messages", {"model": "sim-tokens=7"})
+    assert (paused.value.code, paused.value.headers["retry-after"]) == (529, None)
+    paused.value.close()
+    seen = json.loads(ask(address, "/limits"))
+    assert (seen["*"]["own_faults"], seen["*"]["refused"], seen["*"]["most_running"]) == (1, {"requests": 1}, 1)
+    assert (seen["sim-tokens=7"]["own_faults"], seen["sim-tokens=7"]["paused"]) == (0, 1)
+    ask(address, "/limits", method="DELETE")
+    assert json.loads(ask(address, "/limits"))["*"]["own_faults"] == 0
+    with pytest.raises(HTTPError) as unknown:
+        ask(address, "/limits", {"rpm": 1})
+    assert unknown.value.code == 400
+    unknown.value.close()
+
+
+def test_a_process_starts_with_limits() -> None:
+    command = [sys.executable, "-m", "tests.simulator", "--limits", "requests_per_minute=1,scale=3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("ready: ").strip()
+        ask(address, "/v1/messages", {"model": "sim-tokens=1"})
+        assert json.loads(ask(address, "/limits"))["*"]["levels"]["requests"] < 1
+        process.terminate()
+        assert process.wait(timeout=5) == 0
 
 
 async def _read(simulator: Simulator, model: str) -> list[str]:

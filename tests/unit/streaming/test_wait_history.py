@@ -69,6 +69,15 @@ def test_arrivals_are_those_of_the_last_five_minutes() -> None:
     assert history.arrivals(100_000 + 300_001) == (0.0, [])
 
 
+def test_after_a_burst_silence_says_that_no_more_are_coming() -> None:
+    history = WaitHistory()
+    history.learn(Arrival(n * 100, 500, f"user{n % 12}") for n in range(100))
+    assert history.arrivals(10_000)[0] == pytest.approx(100 / 30)
+    assert history.arrivals(30_000)[0] == pytest.approx(3 / 20.1)
+    history.learn([Arrival(40_000, 500, "late")])
+    assert history.arrivals(40_000)[0] == pytest.approx(101 / 40)
+
+
 def test_closings_are_those_of_the_last_hour() -> None:
     history = WaitHistory()
     history.learn([Closed(0, 20.0), Closed(900_000, 10.0)])

@@ -1,3 +1,5 @@
+import { nothingToCancel } from "streaming/clock.js";
+
 /** A longer answer is only announced, not read out. */
 const READ_OUT_CHARS = 500;
 /** How often a waiting answer may say something new. */
@@ -29,6 +31,8 @@ export class Announcer {
   #region;
   #clock;
   #waitingAt = -Infinity;
+  #waiting = "";
+  #cancelWaiting = nothingToCancel;
 
   constructor(region, clock) {
     this.#region = region;
@@ -43,11 +47,24 @@ export class Announcer {
     this.#clock.after(FORGET_MS, () => line.remove());
   }
 
-  /** Like `say`, but at most every ten seconds. */
+  /** Like `say`, but at most every ten seconds: the newest of what came in between is said then. */
   sayWaiting(sentence) {
-    const now = this.#clock.now();
-    if (now - this.#waitingAt < WAITING_EVERY_MS) return;
-    this.#waitingAt = now;
+    this.#cancelWaiting();
+    if (sentence === this.#waiting) return;
+    const pauseMs = this.#waitingAt + WAITING_EVERY_MS - this.#clock.now();
+    if (pauseMs > 0) this.#cancelWaiting = this.#clock.after(pauseMs, () => this.#sayWaitingNow(sentence));
+    else this.#sayWaitingNow(sentence);
+  }
+
+  /** It does not wait any more: what was not said is no longer true. */
+  stopWaiting() {
+    this.#cancelWaiting();
+    this.#waiting = "";
+  }
+
+  #sayWaitingNow(sentence) {
+    this.#waitingAt = this.#clock.now();
+    this.#waiting = sentence;
     this.say(sentence);
   }
 }

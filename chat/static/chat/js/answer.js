@@ -1,4 +1,5 @@
 import { messageState } from "chat/conversation_state.js";
+import { WaitLine } from "chat/wait_line.js";
 import { Smoother } from "streaming/smoother.js";
 
 /** Longer than models pause by themselves: whoever looks at a cursor that stands still is told that it is not over. */
@@ -19,16 +20,22 @@ export class Answer {
   #view;
   #smoother;
   #listener;
+  #line;
   #countdown = null;
   #quiet = null;
 
-  /** @param listener `{onFirstText(), onWaiting(sentence), onReplaced(), onEnded(state)}` */
-  constructor(view, subscription, listener) {
+  /**
+   * @param place of the answer in the line, see `WaitLine`
+   * @param listener `{onFirstText(), onWaiting(sentence), onStarted(), onReplaced(), onEnded(state)}`
+   */
+  constructor(view, subscription, place, listener) {
     this.#view = view;
     this.#listener = listener;
+    this.#line = new WaitLine(view, place);
     this.#smoother = new Smoother((text) => view.text.append(text), drawing);
     view.text.replace(subscription.state.value.text);
     this.#showStatus(subscription.state.value);
+    if (isUntold(subscription.state.value)) this.#line.restore();
     subscription.state.watch((state, change) => this.#changed(state, change));
     document.addEventListener("visibilitychange", () => document.hidden && this.#smoother.flush());
   }
@@ -60,22 +67,43 @@ export class Answer {
   #ended(state) {
     clearInterval(this.#countdown);
     clearTimeout(this.#quiet);
+    this.#line.over();
     this.#view.element.removeAttribute("data-waiting");
     this.#smoother.flush();
     this.#view.showEnd(messageState({ generation: { status: state.status } }), state.end);
     this.#listener.onEnded(state);
   }
 
-  #showStatus({ text, waiting }) {
+  #showStatus(state) {
+    const { text, waiting, status } = state;
     clearInterval(this.#countdown);
     clearTimeout(this.#quiet);
     this.#view.element.toggleAttribute("data-has-text", text !== "");
     this.#view.element.toggleAttribute("data-waiting", waiting !== null);
+    if (waiting?.reason === "waiting" && status === "queued") this.#showPlace(waiting);
+    else this.#showReason(waiting, isUntold(state));
+  }
+
+  #showPlace(waiting) {
+    this.#view.showState("answering", "");
+    const news = this.#line.told(waiting);
+    if (news !== "") this.#listener.onWaiting(news);
+  }
+
+  /** @param isUntold the server has not said yet whether it waits: what an earlier page showed stands */
+  #showReason(waiting, isUntold) {
+    const isOpen = isUntold || waiting?.reason === "starting";
     const sentence = waiting === null ? "" : waitingSentence(waiting);
-    this.#view.showState("answering", sentence);
-    if (sentence !== "") this.#listener.onWaiting(sentence);
-    if (waiting === null) this.#quiet = setTimeout(() => this.#view.showState("answering", QUIET), QUIET_MS);
+    if (!isOpen) this.#line.over();
+    this.#view.showState("answering", this.#line.isShown ? "" : sentence);
+    if (waiting === null) this.#notWaiting(isUntold);
+    else if (!isOpen) this.#listener.onWaiting(sentence);
     if (waiting?.reason === "retrying" && waiting.retryInS) this.#countDown(waiting);
+  }
+
+  #notWaiting(isUntold) {
+    if (!isUntold) this.#listener.onStarted();
+    this.#quiet = setTimeout(() => !this.#line.isShown && this.#view.showState("answering", QUIET), QUIET_MS);
   }
 
   #countDown({ message, retryInS }) {
@@ -86,6 +114,11 @@ export class Answer {
       if (left === 0) clearInterval(this.#countdown);
     }, 1000);
   }
+}
+
+/** Queued, as far as the page knows, and not told what for. */
+function isUntold({ status, waiting, end }) {
+  return status === "queued" && waiting === null && end === null;
 }
 
 /** Why an answer does not run yet, as a sentence. */

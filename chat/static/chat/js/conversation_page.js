@@ -18,8 +18,8 @@ export class ConversationPage {
   #asked = false;
 
   /**
-   * @param parts `{list, follower, announcer, typing, composer, empty, showHeading(state), goneAway()}`; `composer` is
-   *   null for those who may only read, `goneAway` is called when we may not even do that any more
+   * @param parts `{list, follower, announcer, typing, composer, empty, waits, showHeading(state), goneAway()}`;
+   *   `composer` is null for those who may only read, `goneAway` is called when we may not even do that any more
    */
   constructor(client, state, parts, { user, role }) {
     this.#client = client;
@@ -134,9 +134,10 @@ export class ConversationPage {
     }
   }
 
-  #showAnswer({ id, text, generation }, view) {
+  #showAnswer(message, view) {
+    const { text, generation } = message;
     if (isLive(generation.status)) {
-      this.#follow(id, view, generation);
+      this.#follow(message, view);
     } else if (this.#answers.has(generation.id)) {
       this.#client.settle(generation.id, { text, ...generation });
     } else {
@@ -150,25 +151,40 @@ export class ConversationPage {
     const view = this.#parts.list.view(message.id);
     this.#offerRetry(view, message);
     if (message.generation !== null && isLive(message.generation.status)) {
-      this.#follow(message.id, view, message.generation);
+      this.#follow(message, view);
     }
   }
 
-  #follow(id, view, { id: generation, status, model }) {
+  #follow({ parent, generation: { id: generation, status, model } }, view) {
     if (this.#answers.has(generation)) return;
+    const { announcer, waits } = this.#parts;
     const name = model || "The model";
     const listener = {
-      onFirstText: () => this.#parts.announcer.say(`${name} is answering`),
-      onWaiting: (sentence) => this.#parts.announcer.sayWaiting(sentence),
-      onReplaced: () => this.#parts.announcer.say("Part of the answer was lost and is written again"),
+      onFirstText: () => announcer.say(`${name} is answering`),
+      onWaiting: (sentence) => announcer.sayWaiting(sentence),
+      onStarted: () => announcer.stopWaiting(),
+      onReplaced: () => announcer.say("Part of the answer was lost and is written again"),
       onEnded: (end) => this.#ended(generation, end),
     };
+    const isOwn = this.#state.message(parent)?.author?.id === this.#me;
     const subscription = this.#client.subscribe(generation, { status, model });
-    this.#answers.set(generation, new Answer(view, subscription, listener));
+    this.#answers.set(generation, new Answer(view, subscription, { generation, isOwn, ...waits }, listener));
+    if (this.#mayWrite) view.onCancel(() => this.#cancel(generation));
+  }
+
+  async #cancel(generation) {
+    const { composer } = this.#parts;
+    composer.focus(); // the button goes away; the focus must not go with it
+    try {
+      await this.#client.stop(generation);
+    } catch (error) {
+      composer.showAlert(error.message);
+    }
   }
 
   #ended(generation, state) {
     this.#endedHere.add(generation);
+    this.#parts.announcer.stopWaiting();
     this.#parts.announcer.say(endSentence(state));
     this.#settleDown();
   }

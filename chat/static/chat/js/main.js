@@ -5,13 +5,15 @@ import { ConnectionLine } from "chat/connection_line.js";
 import { ConversationPage } from "chat/conversation_page.js";
 import { ConversationState } from "chat/conversation_state.js";
 import { MessageList } from "chat/message_list.js";
-import { rememberModel } from "chat/model_picker.js";
+import { ModelPicker } from "chat/model_picker.js";
 import { Outbox } from "chat/outbox.js";
 import { showPeople } from "chat/people_list.js";
 import { Follower } from "chat/scroll.js";
 import { Sending, refusal } from "chat/sending.js";
 import { setUpSidebar } from "chat/sidebar.js";
 import { TypingLine } from "chat/typing.js";
+import { WaitMemory } from "chat/wait_memory.js";
+import { refusalSentence } from "chat/wait_words.js";
 import { browserClock } from "streaming/clock.js";
 import { createClient } from "streaming/index.js";
 import { CLOSED_SESSION_ENDED } from "streaming/protocol.js";
@@ -28,6 +30,8 @@ setUpSidebar(document);
 new ConnectionLine(element("connection"), client);
 const announcer = new Announcer(element("announcer"), browserClock);
 const follower = new Follower(element("transcript"), element("messages"), element("jump"));
+/** Of the epoch, and it only goes forwards while this page lives. */
+const epochMs = () => performance.timeOrigin + performance.now();
 const composer = initial.role === "viewer" ? null : setUpComposer();
 const page = new ConversationPage(
   client,
@@ -36,6 +40,7 @@ const page = new ConversationPage(
     list: new MessageList(element("messages"), element("message-template")),
     typing: new TypingLine(element("typing"), browserClock),
     empty: element("empty"),
+    waits: { memory: new WaitMemory(sessionStorage, epochMs), now: epochMs },
     follower,
     announcer,
     composer,
@@ -50,7 +55,7 @@ const sending = new Sending(client, state.id, outbox, {
   onAccepted: (entry, answer) => page.accepted(entry, answer),
   onRefused(entry, error) {
     page.dropUnsent(entry);
-    composer.giveBack(entry.text, error.message);
+    composer.giveBack(entry.text, refusalSentence(error));
   },
 });
 page.listen();
@@ -90,7 +95,9 @@ function askServer() {
 
 function setUpComposer() {
   const form = element("composer");
-  rememberModel(element("model"), localStorage);
+  const picker = new ModelPicker(element("model"), localStorage);
+  client.on("models.waits", ({ waits }) => picker.show(waits));
+  client.connection.watch(({ name }) => name !== "live" && picker.show({})); // what nobody confirms is not shown
   const parts = { form, text: element("composer-text"), button: element("send"), alert: element("composer-alert") };
   return new Composer({ ...parts, model: element("model") }, outbox, {
     onSend(text, model) {

@@ -32,6 +32,10 @@ export class MessageView {
       edited: part("message-edited"),
       note: part("message-note"),
       retry: part("message-retry"),
+      wait: part("message-wait"),
+      waitLine: part("wait-line"),
+      waitReason: part("wait-reason"),
+      cancel: part("wait-cancel"),
     };
     this.text = new MessageText(part("message-text"));
   }
@@ -39,6 +43,27 @@ export class MessageView {
   /** Calls `action` when "Try again" is pressed. */
   onRetry(action) {
     this.#parts.retry.addEventListener("click", action);
+  }
+
+  /** Calls `action` when somebody no longer wants to wait. */
+  onCancel(action) {
+    this.#parts.cancel.hidden = false;
+    this.#parts.cancel.addEventListener("click", action);
+  }
+
+  /** Where it stands in the line. Called every second: only what differs is touched. */
+  showWait(line, reason, why) {
+    const { wait, waitLine, waitReason } = this.#parts;
+    wait.dataset.why = why;
+    this.element.toggleAttribute("data-in-line", true);
+    wait.hidden = false;
+    if (waitLine.textContent !== line) waitLine.textContent = line;
+    if (waitReason.textContent !== reason) waitReason.textContent = reason;
+  }
+
+  hideWait() {
+    this.element.removeAttribute("data-in-line");
+    this.#parts.wait.hidden = true;
   }
 
   get state() {

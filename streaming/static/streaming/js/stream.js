@@ -16,7 +16,10 @@ export class Stream {
   epoch = null;
   /** The terminal event's fields once it ended: `{status, reason, code, message, retryable, ...}`. */
   end = null;
-  /** Why it does not run yet: `{reason, message, retryInS}`. */
+  /**
+   * Why it does not run yet: `{reason, message, retryInS}`, and in the line of its lane (reason "waiting") also
+   * `{ahead, p50S, p90S, why, resumeS}`, counted from the moment when it was told; null is not known.
+   */
   waiting = null;
   /** False if the server could not prove that what it sent follows what was shown. */
   recovered = true;
@@ -67,9 +70,10 @@ export class Stream {
     return this.#durable(frame);
   }
 
-  #queued({ reason, message = "", retry_in_s: retryInS = null }) {
+  #queued(frame) {
+    const { reason, message = "", retry_in_s: retryInS = null } = frame;
     this.status = "queued";
-    this.waiting = { reason, message, retryInS };
+    this.waiting = { reason, message, retryInS, ...(reason === "waiting" && inLine(frame)) };
     return STATUS;
   }
 
@@ -133,4 +137,8 @@ export class Stream {
     this.#goesOn = false;
     return effect;
   }
+}
+
+function inLine({ ahead = null, p50_s: p50S = null, p90_s: p90S = null, why = "open", resume_s: resumeS = null }) {
+  return { ahead, p50S, p90S, why, resumeS };
 }

@@ -3,8 +3,17 @@ from datetime import UTC, datetime
 import pytest
 
 from streaming import errors
+from streaming.errors import ProviderError
 from streaming.providers import anthropic, openai
-from streaming.providers.refusals import RETRY_AFTER_MAX_S, STATUS_CODES, VERDICTS, harmless, refusal, retry_after_s
+from streaming.providers.refusals import (
+    RETRY_AFTER_MAX_S,
+    STATUS_CODES,
+    VERDICTS,
+    harmless,
+    limit_headers,
+    refusal,
+    retry_after_s,
+)
 from streaming.providers.refusals import status_code as code_of
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -78,9 +87,18 @@ def test_each_code_is_a_sentence_and_a_decision(code: str, verdict: tuple[type[e
 
 
 def test_a_wait_is_only_said_where_waiting_helps() -> None:
-    assert refusal("rate_limited", 3.0).retry_after_s == 3.0
-    assert refusal("bad_key", 3.0).retry_after_s is None
-    assert refusal("spend_limit", 3.0).retry_after_s is None
+    headers = {"retry-after": "3"}
+    assert refusal("rate_limited", headers).retry_after_s == 3.0
+    assert refusal("bad_key", headers).retry_after_s is None
+    assert refusal("spend_limit", headers).retry_after_s is None
+
+
+def test_only_headers_about_rate_limits_are_kept_and_their_names_are_in_lower_case() -> None:
+    headers = {"X-RateLimit-Remaining-Requests": "4", "anthropic-ratelimit-requests-limit": "50", "set-cookie": "a=b"}
+    kept = {"x-ratelimit-remaining-requests": "4", "anthropic-ratelimit-requests-limit": "50"}
+    assert limit_headers(headers) == kept
+    assert refusal("overloaded", headers).headers == kept
+    assert refusal("overloaded").headers == ProviderError().headers == {}
 
 
 @pytest.mark.parametrize("word", ["sk-abc def", "a\nb", "x" * 65, "", None, 7, {"a": 1}, "ключ"])

@@ -1,0 +1,80 @@
+"""May a new question be asked of a lane now? Better refused before it is written than accepted and never served.
+
+The lane's newest board says it and, where somebody waits, its preview: while nobody has to wait, asking costs nothing.
+What nobody can tell (no board yet, Redis away) refuses nobody: rows first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from django.db import DatabaseError
+from redis import RedisError
+
+from streaming import conf, database, estimates, lanes, providers, wait_feed
+from streaming.errors import Refused
+from streaming.lane_limits import LaneLimits
+from streaming.lane_snapshot import Place
+from streaming.lane_values import LaneLost, Preview
+from streaming.providers.base import ModelEntry
+from streaming.wait_board import Board
+
+log = logging.getLogger(__name__)
+
+BEHIND: Final = 2**53
+"""A seq behind all that there are."""
+OTHERS_NAMED: Final = 3
+
+
+async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
+    """Why this person's next question would not be served in time; None: it would, or nobody can tell."""
+    lane = lanes.of(entry)
+    board = wait_feed.get().board(lane)
+    if board is not None and board.closed == "blocked":
+        return Refused(board.blocked or "Nobody can be answered just now.", code="lane_blocked", retryable=True)
+    if board is not None and not board.depth and not board.parked and board.newcomer[1] <= conf.get().max_wait_s:
+        return None
+    try:
+        async with asyncio.timeout(conf.get().enqueue_timeout_s):
+            preview = await lanes.store(lane).preview(str(user_id))
+            limits = await database.call(estimates.limits_of, lane)
+    except (TimeoutError, OSError, RedisError, LaneLost, DatabaseError) as error:
+        log.warning("the waits of lane %s are not known (%s)", lane, type(error).__name__)
+        return None
+    return _too_many(entry, preview, limits) or (_too_long(entry, preview, board) if board is not None else None)
+
+
+def _too_many(entry: ModelEntry, preview: Preview, limits: LaneLimits) -> Refused | None:
+    if limits.user_queue is not None and preview.own_waiting >= limits.user_queue:
+        own = "One of your questions waits" if preview.own_waiting == 1 else f"{preview.own_waiting} of yours wait"
+        words = f"{own} for {entry.label} already. Ask again when the next one has begun."
+        return Refused(words, code="queue_full", retryable=True)
+    if limits.queue_max is not None and preview.waiting >= limits.queue_max:
+        words = f"Too many questions wait for {entry.label}.{_others(entry)}"
+        return Refused(words, code="lane_full", retryable=True)
+    return None
+
+
+def _too_long(entry: ModelEntry, preview: Preview, board: Board) -> Refused | None:
+    p50_s, longest_s = board.wait(Place(preview.tag, BEHIND)).p50_s, conf.get().max_wait_s
+    if p50_s is None or p50_s <= longest_s:
+        return None
+    words = f"{entry.label} would begin to answer in {in_words(p50_s)}: too long to wait.{_others(entry)}"
+    return Refused(words, code="wait_too_long", retryable=True, retry_after_s=p50_s - longest_s)
+
+
+def _others(entry: ModelEntry) -> str:
+    """The shorter waits of other lanes, for people to choose from."""
+    labels = {other.alias: other.label for other in providers.catalogue() if lanes.of(other) != lanes.of(entry)}
+    waits = [(wait.p50_s, labels[alias]) for alias, wait in wait_feed.get().model_waits().items() if alias in labels]
+    short = sorted((p50_s, label) for p50_s, label in waits if p50_s is not None and p50_s < conf.get().max_wait_s)
+    named = [f"{label} {in_words(p50_s)}" for p50_s, label in short[:OTHERS_NAMED]]
+    return f" Others now: {', '.join(named)}." if named else ""
+
+
+def in_words(seconds: float) -> str:
+    if seconds < 5:
+        return "at once"
+    return f"about {round(seconds / 5) * 5} s" if seconds < 90 else f"about {round(seconds / 60)} min"

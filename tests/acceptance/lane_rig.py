@@ -1,0 +1,231 @@
+"""A site whose models share one lane at a provider that keeps its limits, and people who ask through real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import redis
+
+from chatsite.demo import commands
+from chatsite.demo.folder import DataFolder
+from streaming import keys
+from streaming.states import LIVE
+from tests.acceptance.chat_client import ChatClient, Frame
+from tests.acceptance.fair_shares import Row
+from tests.acceptance.rig import BASE_DIR, Demo, until
+from tests.acceptance.simulator_process import SimulatorProcess
+from tests.acceptance.wait_record import WaitRecord
+from tests.simulator import Allowance, corpus
+from tests.simulator.script import parse
+
+LANE = "vendor"
+#: A socket may send 20 commands at once, and a question takes two: one to ask, one to watch. A person may have ten.
+QUESTIONS_PER_SOCKET = 10
+
+
+class Waiter(ChatClient):
+    """A client that writes down what it is told of its waits."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.waits: dict[str, WaitRecord] = {}
+
+    def _stream_frame(self, frame: Frame) -> None:
+        record = self.waits.setdefault(frame["generation"], WaitRecord())
+        if frame["type"] == "stream.queued":
+            record.hear(frame, time.monotonic())
+        elif frame["type"] == "stream.started":
+            record.start(time.monotonic())
+        super()._stream_frame(frame)
+
+
+@dataclass
+class Person:
+    """One question per conversation; a few sockets, for each may ask only so much."""
+
+    site: LaneSite
+    id: int
+    name: str
+    cookie: str
+    conversations: list[str]
+    sockets: list[Waiter] = field(default_factory=list)
+    #: In the order of asking.
+    generations: list[str] = field(default_factory=list)
+
+    async def ask(self, model: str) -> str:
+        number = len(self.generations)
+        if number % QUESTIONS_PER_SOCKET == 0:
+            demo = self.site.demo
+            self.sockets.append(Waiter(demo.socket_url, cookie=self.cookie, origin=demo.origin))
+            await self.sockets[-1].connect()
+        question = f"{self.name} asks {number}."
+        generation = await self.sockets[-1].ask(self.conversations[number], question, model=model)
+        self.generations.append(generation)
+        self.site.questions[question] = generation
+        await self.sockets[-1].subscribe(generation)
+        return generation
+
+    async def started(self, generation: str, timeout_s: float) -> float:
+        """Waits for its start; returns the seconds since it was asked."""
+        client = self._client(generation)
+        asked_at = time.monotonic()
+        await client.until(lambda: client.view(generation).counts.get("stream.started", 0) > 0, "its start", timeout_s)
+        return time.monotonic() - asked_at
+
+    async def ended(self, generation: str, timeout_s: float) -> None:
+        await self._client(generation).ended(generation, timeout_s)
+
+    def _client(self, generation: str) -> Waiter:
+        return next(client for client in self.sockets if generation in client.streams)
+
+    def wait_of(self, generation: str) -> WaitRecord:
+        return next(client.waits[generation] for client in self.sockets if generation in client.waits)
+
+    async def leave(self) -> None:
+        for client in self.sockets:
+            await client.close()
+
+
+class LaneSite:
+    """`models`: alias to the simulator's script. `limits`: keyword arguments of LaneLimits, what the site believes;
+    `allowed`: what the provider really allows. `streaming` replaces settings of the engine."""
+
+    def __init__(
+        self, models: dict[str, str], *, provider: str, limits: dict[str, Any], allowed: Allowance,
+        streaming: dict[str, Any], workers: int = 1,
+    ) -> None:  # fmt: skip
+        self._models, self._provider, self._limits = models, provider, limits
+        self._streaming, self._workers = streaming, workers
+        self.simulator = SimulatorProcess(",".join(f"{name}={value:g}" for name, value in asdict(allowed).items()))
+        self.people: list[Person] = []
+        self.questions: dict[str, str] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.simulator)
+            site = {"models": [self._entry(*pair) for pair in self._models.items()], "streaming": self._streaming}
+            self._env = {"DJANGO_SETTINGS_MODULE": "tests.bench.site_settings", "BENCH_SITE": json.dumps(site)}
+            self.demo = stack.enter_context(Demo(workers=self._workers, env=self._env))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _entry(self, alias: str, script: str) -> dict[str, Any]:
+        address = self.simulator.url if self._provider == "anthropic" else f"{self.simulator.url}/v1"
+        return {"alias": alias, "label": alias, "provider": self._provider, "model": script, "base_url": address,
+                "api_key": "for-tests", "lane": LANE, "limits": self._limits, "max_tokens": 500}  # fmt: skip
+
+    # People
+
+    def invite(self, people: int, conversations: int) -> list[Person]:
+        """New people, each with so many conversations."""
+        folder, port = DataFolder(self.demo.data), urlsplit(self.demo.url).port
+        assert port is not None
+        env = commands.environment(folder, commands.ValkeyAddress(folder), port) | self._env
+        words = [sys.executable, "-m", "tests.acceptance.lane_people", str(people), str(conversations)]
+        made = subprocess.run(words, cwd=BASE_DIR, env={**os.environ, **env}, check=True, capture_output=True)
+        invited = [Person(self, **who) for who in json.loads(made.stdout)]
+        self.people += invited
+        return invited
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        for person in self.people:
+            await person.leave()
+        self.__exit__()
+
+    # What happened
+
+    def rows(self) -> dict[str, Row]:
+        found = self.demo.rows(
+            "SELECT id, user_id, model, status, text, attempt, admission, lane_cost, requested_at, admitted_at"
+            " FROM streaming_generation"
+        )
+        rows = [
+            Row(*list(row)[:8], datetime.fromisoformat(row[8]), datetime.fromisoformat(row[9]) if row[9] else None)
+            for row in found
+        ]
+        return {row.id: row for row in rows}
+
+    def rows_of(self, people: Sequence[Person], since: int = 0) -> list[Row]:
+        """Those of these people's questions from number `since` on."""
+        rows = self.rows()
+        return [rows[generation.replace("-", "")] for person in people for generation in person.generations[since:]]
+
+    def whole_text(self, alias: str) -> str:
+        """What a model says in answer to everything."""
+        script = parse(self._models[alias])
+        return "".join(corpus.tokens(script.tokens, script.seed, bool(script.unicode)))
+
+    def waits(self) -> list[WaitRecord]:
+        return [record for person in self.people for client in person.sockets for record in client.waits.values()]
+
+    def live(self) -> int:
+        return sum(row.status in LIVE for row in self.rows().values())
+
+    async def until(self, holds: Callable[[], Any], what: str, timeout_s: float) -> Any:
+        """Polls beside the sockets, which must be read meanwhile."""
+        return await asyncio.to_thread(until, holds, what, timeout_s)
+
+    async def all_ended(self, timeout_s: float) -> None:
+        await self.until(lambda: not self.live(), "the end of all answers", timeout_s)
+
+    def calls(self) -> Counter[str]:
+        """How often the provider was asked for each generation."""
+        asked: Counter[str] = Counter()
+        for exchange in self.simulator.log():
+            turns = exchange["body"]["messages"]
+            asked[self.questions[next(turn["content"] for turn in turns if turn["role"] == "user")]] += 1
+        return asked
+
+    def attempts(self) -> dict[str, list[str]]:
+        """The outcomes of each generation's attempts, in their order."""
+        found: dict[str, list[str]] = {}
+        for row in self.demo.rows(
+            "SELECT generation_id, outcome FROM streaming_attempt ORDER BY generation_id, number"
+        ):
+            found.setdefault(row["generation_id"], []).append(row["outcome"])
+        return found
+
+    # Faults
+
+    async def kill_worker(self, worker_id: str) -> None:
+        """Ends the worker process of this id (host:pid:…) at once, and waits until it is there again."""
+        pid = int(worker_id.split(":")[1])
+        name = next(name for name, known in self.demo.pids().items() if known == pid)
+        self.demo.kill(name)
+        await asyncio.to_thread(self.demo.wait_restarted, name, pid, 60)
+
+    def streaming(self) -> dict[str, str]:
+        """The answers that have text and go on just now, and the worker of each."""
+        found = self.demo.rows("SELECT id, worker FROM streaming_generation WHERE status = 'streaming'")
+        return {str(row["id"]): str(row["worker"]) for row in found}
+
+    def pacers_holder(self) -> str:
+        """The id of the worker that keeps the lanes."""
+        with redis.Redis.from_url(self.demo.redis_url) as client:
+            return str(until(lambda: client.get(keys.PACER_LEADER), "a pacer").decode())
+
+    async def kill_valkey_with_its_memory(self) -> None:
+        """What it holds open is written to files that have no name any more."""
+        shutil.rmtree(self.demo.data / "valkey" / "appendonlydir")
+        killed = self.demo.kill("valkey")
+        await asyncio.to_thread(self.demo.wait_restarted, "valkey", killed)

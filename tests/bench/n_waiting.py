@@ -1,0 +1,87 @@
+"""WAITING: what a crowd that waits costs the server, the process that keeps its lane, and all web processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from tests.bench.lanes import cost
+from tests.bench.lanes.cost import Cost
+from tests.bench.machine import NotMeasured
+from tests.bench.processes import Helper
+from tests.bench.report import Result, percentile
+from tests.valkey import Valkey
+
+FILL_S = 600.0
+ROUND = 100
+
+
+def crowd(quick: bool) -> Result:
+    waiting, drains, ticks, hold_s = (500, 100, 10, 4.0) if quick else (10_000, 1000, 60, 20.0)
+    result = Result("WAITING", f"{waiting:,} people wait in one lane")
+    with tempfile.TemporaryDirectory(prefix="bench-waiting-") as folder:
+        server = Valkey(Path(folder) / "valkey.sock")
+        server.start()
+        try:
+            _add_drains(result, asyncio.run(_scripts(server, waiting, drains)))
+            with Helper("tests.bench.inside", "waiting_holder", env=_environment(server, Path(folder))) as holder:
+                _add_holder(result, holder, waiting, ticks, hold_s)
+        finally:
+            server.stop()
+    result.notes.append(
+        f"drain: by the server's own slow log, one ticket starts each time, {drains} of them in rounds of {ROUND}; "
+        f"tick: snapshot, estimate and board of {ticks} ticks, processor time of the whole process; kept: the pacer's "
+        f"own loops for {hold_s:g} s with all rows in SQLite, {cost.SLOTS} answers running, sent to two subscribers."
+    )
+    return result
+
+
+async def _scripts(server: Valkey, waiting: int, drains: int) -> Cost:
+    async with Redis.from_url(server.url) as client:
+        found = await cost.measure(client, waiting=waiting, rounds=drains)
+        await client.flushall()
+        return found
+
+
+def _add_drains(result: Result, found: Cost) -> None:
+    drains = found.drain_server
+    rounds = [percentile(drains[n : n + ROUND], 99) for n in range(0, len(drains) - ROUND + 1, ROUND)]
+    result.add("drain on the server, p50", percentile(drains, 50), "ms")
+    result.add(f"drain, p99 of the least disturbed of {len(rounds)} rounds", min(rounds), "ms", at_most=0.3)
+    result.add("drain, p99 of all (the machine is shared)", percentile(drains, 99), "ms")
+    result.add("drain with its round trip, p50", percentile(found.drain_trip, 50), "ms")
+
+
+def _add_holder(result: Result, holder: Helper, waiting: int, ticks: int, hold_s: float) -> None:
+    if holder.do("fill", waiting=waiting, within_s=FILL_S)["waiting"] < waiting * 0.9:
+        raise NotMeasured("the crowd did not gather")
+    told = holder.do("ticks", count=ticks)
+    result.add("estimate tick, processor time p50", percentile(told["cpu_ms"], 50), "ms", at_most=50)
+    result.add("estimate tick, processor time p99", percentile(told["cpu_ms"], 99), "ms")
+    result.add("longest piece of it on the loop, median tick", percentile(told["longest_ms"], 50), "ms")
+    kept = holder.do("hold", seconds=hold_s)
+    most = max(kept["messages"]) / kept["ticks"]
+    result.add("messages per web process and tick", most, f"of {kept['bytes']:,} bytes", at_most=1)
+    result.add("keeping the lane, share of one processor", 100 * kept["cpu_per_s"], "%")
+    result.add("comparing it with all rows, every 5 s", kept["walk_cpu_ms"], "ms CPU")
+    again = holder.do("rebuild")
+    result.add("built again from rows after a loss of memory", again["seconds"], "s")
+    result.add("… with somebody in another place", float(not again["same"]), "", at_most=0)
+
+
+def _environment(server: Valkey, folder: Path) -> dict[str, str]:
+    """A database and a server of its own; the settings are the product's."""
+    model = {"alias": "bench", "label": "bench", "provider": "demo", "model": "bench", "lane": "bench"}
+    return {
+        "DJANGO_SETTINGS_MODULE": "tests.bench.site_settings",
+        "BENCH_SITE": json.dumps({"models": [model], "streaming": {}}),
+        "SECRET_KEY": "only-for-the-benchmark",
+        "DATABASE_URL": f"sqlite:///{folder / 'waiting.sqlite3'}",
+        "REDIS_URL": server.url,
+        "CELERY_BROKER_URL": f"redis+socket://{server.socket}",
+        "LOG_LEVEL": "ERROR",
+    }
