@@ -21,7 +21,7 @@ from tests.acceptance.demo_database import DemoDatabase, PostgresDatabase, Row, 
 from tests.acceptance.session import Session
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-READY_S = 60.0
+READY_S = 150.0
 
 
 def until(holds: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:

@@ -18,7 +18,8 @@ from tests.acceptance.rig import BASE_DIR, Demo, is_alive, until
 from tests.acceptance.session import Session
 
 pytestmark = pytest.mark.acceptance
-READY_WITHIN_S = 20.0
+#: 6 to 8 s are usual, on two cores with nothing else to do.
+READY_WITHIN_S = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_killing_the_supervisor_leaves_no_process_and_the_folder_can_be_used_aga
     with Demo(env={"DEMO_TOKENS_PER_SECOND": "5"}) as demo:
         pids, ann = demo.pids(), demo.session("ann")
         demo.kill("supervisor")
-        until(lambda: gone(pids), "the end of all processes", 10)
+        until(lambda: gone(pids), "the end of all processes", 20)
         demo.start().wait_ready()
         ann.origin = demo.origin
         assert "Ann and Bob" in ann.get("/")  # key, session, people and conversations are still there
@@ -173,7 +174,7 @@ def test_a_second_signal_does_not_wait_for_a_child_that_hangs() -> None:
         until(lambda: "stopping" in demo.lines, "the first answer")
         demo.signal("supervisor", signal.SIGINT)
         assert demo.process is not None
-        assert demo.process.wait(5) == 0
+        assert demo.process.wait(8) == 0  # such a child is given 10 s otherwise
         assert gone(pids)
 
 

@@ -101,8 +101,9 @@ async def run(
 
 
 async def play(
-    stage: Stage, simulator: SimulatorProcess, outcome: Outcome, name: str, faults: list[Fault], folder: Path | None
-) -> None:
+    stage: Stage, simulator: SimulatorProcess, outcome: Outcome, name: str, faults: list[Fault], folder: Path | None,
+    models: tuple[str, ...] = MODELS,
+) -> None:  # fmt: skip
     """One scene; what came of it is added to `outcome`."""
     file = folder / f"scene-{name.replace('/', '-')}.jsonl" if folder else None
     before = len(outcome.violations)
@@ -110,7 +111,7 @@ async def play(
     with contextlib.closing(stage.history):
         async with contextlib.AsyncExitStack() as tabs:
             readers = {one: await tabs.enter_async_context(stage.reader(*one.split("/"))) for one in READERS}
-            load = Load(await asyncio.to_thread(places, stage, readers), name)
+            load = Load(await asyncio.to_thread(places, stage, readers), name, models)
             doer = Faults(stage, load, readers, name)
             asking = asyncio.create_task(load.run())
             await doer.play(faults)

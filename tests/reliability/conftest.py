@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -60,6 +61,21 @@ def module_stage(simulator: SimulatorProcess, database: str, request: pytest.Fix
 def stage(module_stage: Stage, simulator: SimulatorProcess) -> Stage:
     simulator.forget()
     return module_stage.scene()
+
+
+_seconds: Counter[str] = Counter()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "tests/reliability" in report.nodeid:
+        _seconds["PostgreSQL" if "postgresql" in report.nodeid else "SQLite"] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """All of it must fit into twelve minutes."""
+    if _seconds:
+        each = ", ".join(f"{seconds:.0f} s on {database}" for database, seconds in sorted(_seconds.items()))
+        terminalreporter.write_line(f"tests/reliability: {each}, {sum(_seconds.values()) / 60:.1f} minutes in all")
 
 
 @pytest.hookimpl(wrapper=True)

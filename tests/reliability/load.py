@@ -36,6 +36,8 @@ FAULTY = (
     "sim-tokens=160+rate=30+repeat=30+fault=rst+seed=13",
 )
 MODELS = GOOD + FAULTY
+#: For a scene that must be over soon.
+SHORT = tuple(model for model in MODELS if not any(word in model for word in ("stall", "tokens=500", "tokens=900")))
 #: Every so many questions go to a provider that fails.
 FAULTY_SHARE = 0.3
 
@@ -64,6 +66,7 @@ class Asked:
 class Load:
     places: list[Place]
     seed: str
+    models: tuple[str, ...] = MODELS
     asked: dict[str, Asked] = field(default_factory=dict)
     #: Why questions were refused for the moment, by code.
     put_off: Counter[str] = field(default_factory=Counter)
@@ -84,7 +87,8 @@ class Load:
     async def _ask_on(self, place: Place, number: int) -> None:
         chance = random.Random(f"{self.seed} place {number}")
         while not self._resting.is_set():
-            model = chance.choice(FAULTY if chance.random() < FAULTY_SHARE else GOOD)
+            kinds = FAULTY if chance.random() < FAULTY_SHARE else GOOD
+            model = chance.choice([model for model in kinds if model in self.models])
             asked = await self._ask(place, model)
             if asked is None:
                 return

@@ -107,6 +107,11 @@ class Stage:
 
     # Questions
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Elsewhere the same is repeated less often: the tests of the two databases share their minutes."""
+        return self.demo.database.url.startswith("sqlite")
+
     def status(self, stream: str) -> str:
         return str(self._row(stream)["status"])
 

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from chatsite.management.commands import chaos as command
 from tests.reliability import chaos_report
 from tests.reliability.chaos import READERS, Outcome, chaos_stage, play
+from tests.reliability.load import SHORT
 from tests.reliability.nemesis import HURRIED, KINDS, schedule
 
 SEED = "51"
@@ -29,7 +30,7 @@ def test_the_short_schedule_has_every_kind() -> None:
 async def test_half_a_minute_of_everything_at_once_harms_nobody(tmp_path: Path) -> None:
     outcome = Outcome(int(SEED))
     with chaos_stage(postgres=False) as (stage, simulator):
-        await play(stage, simulator, outcome, SEED, FAULTS, tmp_path)
+        await play(stage, simulator, outcome, SEED, FAULTS, tmp_path, SHORT)
     page = "\n".join(chaos_report.lines(outcome, "a test", "SQLite"))
     assert outcome.violations == [], page
     assert sum(outcome.faults.values()) > len(FAULTS) / 2, page

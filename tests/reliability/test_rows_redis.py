@@ -13,7 +13,7 @@ from tests.reliability.stage import ON_SQLITE, Stage
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
 
-MODELS = [f"sim-tokens=400+rate=20+seed={seed}" for seed in (1, 2, 3)]
+MODELS = ["sim-tokens=250+rate=20+seed=1", "sim-tokens=180+rate=20+seed=2", "sim-tokens=320+rate=20+seed=3"]
 GOES_ON_WITHIN_S = 5.0
 CAUGHT_UP_WITHIN_S = 3.0
 PAUSE_S = 10.0

@@ -89,9 +89,10 @@ async def test_row_22_a_locked_database_stops_no_heartbeat(stage: Stage) -> None
 
 async def test_row_34_a_stop_that_races_the_end_leaves_one_end(stage: Stage) -> None:
     chance, statuses = random.Random(34), set[str]()
-    for first in range(0, RACES, RACES_PER_SOCKET):
+    races = RACES if stage.is_sqlite else RACES // 2
+    for first in range(0, races, RACES_PER_SOCKET):
         async with stage.reader("ann") as ann, stage.reader("bob") as bob:
-            for _ in range(first, min(first + RACES_PER_SOCKET, RACES)):
+            for _ in range(first, min(first + RACES_PER_SOCKET, races)):
                 statuses.add(await race(stage, ann, bob, chance.uniform(0.14, 0.24)))
             stage.judge()
     assert statuses == {"completed", "stopped"}, "no race: the test proves nothing"
