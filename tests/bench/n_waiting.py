@@ -54,6 +54,7 @@ def _add_server(result: Result, holder: Helper, drains: int) -> None:
     result.add("built again from rows after a loss of memory", again["seconds"], "s")
     result.add("… with somebody in another place", float(not again["same"]), "", at_most=0)
     found = holder.do("drains", count=drains)
+    result.add("drain, processor time of the server, mean", found["cpu_ms"], "ms")
     result.add("drain on the server, p50", percentile(found["p50"], 50), "ms")
     result.add(f"drain, p99 of the least disturbed of {len(found['p99'])} rounds", min(found["p99"]), "ms", at_most=0.3)
     result.add("drain, p99 of the median round (the machine is shared)", percentile(found["p99"], 50), "ms")
