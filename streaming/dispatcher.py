@@ -27,7 +27,6 @@ Operation = Callable[[LaneStore], Awaitable[Answer | None]]
 TASK_NAME: Final = "streaming.run_generation"
 _AWAY: Final = (TimeoutError, OSError, RedisError, KombuError, LaneLost, DatabaseError)
 _WAITING: Final = frozenset("qp")
-_TAKEN_UP: Final = frozenset("rl")
 """States of a ticket, named in lua/lane_moves.lua."""
 log = logging.getLogger(__name__)
 
@@ -38,17 +37,13 @@ _executor = ThreadPoolExecutor(2, thread_name_prefix="dispatcher")
 async def enqueue(generation_id: str) -> bool:
     """Give a QUEUED generation its place, and start whatever may start now. Never raises; False: the queue is away, and
     the pacer's reconciliation will find the row."""
-    return await _guarded(_enter(generation_id)) is not None
+    return await _guarded(_enqueue(generation_id)) is not None
 
 
 async def wake(generation_id: str) -> bool:
-    """The same for a row whose wake-up is due: if its lane still takes it for a running one, whoever ran it is gone."""
+    """The same for a row whose wake-up is due, or whose worker is lost: if its lane still has the newest attempt for a
+    running one, its ticket goes back to its old place."""
     return await _guarded(_wake(generation_id)) is not None
-
-
-async def give_back(generation_id: str) -> bool:
-    """Its worker is lost, its row waits: back to its old place. Never raises."""
-    return await _guarded(_give_back(generation_id)) is not None
 
 
 async def cancel(generation_id: str) -> bool:
@@ -82,18 +77,20 @@ async def _guarded(work: Awaitable[T]) -> T | None:
         return None
 
 
-async def _enter(generation_id: str) -> str:
-    """Returns the state of its ticket, empty if there is none."""
+async def _enqueue(generation_id: str) -> bool:
     entry = lane_tickets.take_remembered(generation_id) or await database.call(lane_tickets.entry_of, generation_id)
-    if entry is None:
-        return ""
+    if entry is not None:
+        await _enter(entry)
+    return True
+
+
+async def _enter(entry: Entry) -> None:
     if not entry.lane:
-        await start([Ticket(generation_id)])
-        return ""
+        await start([Ticket(entry.request.ticket)])
+        return
     answer = await lanes.store(entry.lane).enqueue(entry.request)
     await start(answer.drained.admitted)
     await _write_place(entry, answer)
-    return answer.state
 
 
 async def _write_place(entry: Entry, answer: Enqueued) -> None:
@@ -105,19 +102,18 @@ async def _write_place(entry: Entry, answer: Enqueued) -> None:
 
 
 async def _wake(generation_id: str) -> bool:
-    if await _enter(generation_id) in _TAKEN_UP:
-        await _give_back(generation_id)
-    return True
-
-
-async def _give_back(generation_id: str) -> bool:
     entry = await database.call(lane_tickets.entry_of, generation_id)
-    if entry is not None and entry.lane:
-        answer = await _ask(entry.lane, lambda lane: lane.requeue(Ticket(generation_id, 0), Penalty()))
-        if answer is not None and answer.status != "GONE":
-            return True
-    await _enter(generation_id)
+    if entry is not None and not (entry.lane and entry.admission and await _put_back(entry)):
+        await _enter(entry)
     return True
+
+
+async def _put_back(entry: Entry) -> bool:
+    """Whether the lane knows it. Its attempt has lost it or given it back: that admission is over, if it is the newest
+    one. (Without naming one, this could take the ticket from a run that is just about to claim its row.)"""
+    ticket = Ticket(entry.request.ticket, entry.admission)
+    answer = await _ask(entry.lane, lambda lane: lane.requeue(ticket, Penalty()))
+    return answer is not None and answer.status != "GONE"
 
 
 async def _cancel(generation_id: str) -> bool:
@@ -129,8 +125,7 @@ async def _cancel(generation_id: str) -> bool:
 
 async def _end(generation_id: str) -> bool:
     await _cancel(generation_id)
-    await _enter(generation_id)
-    return True
+    return await _enqueue(generation_id)
 
 
 async def _ask(lane: str, operation: Operation) -> Answer | None:

@@ -21,11 +21,13 @@ REMEMBERED_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A waiting row as its lane takes it; `lane` is empty if it asks no provider. `place` None: it has none so far."""
+    """A waiting row as its lane takes it; `lane` is empty if it asks no provider. `place` None: it has none so far.
+    `admission`: of its newest attempt, 0 if there was none."""
 
     lane: str
     request: Request
     place: Place | None
+    admission: int
 
 
 #: Rows that this process made and has not sent to their lanes yet: they need not be read again. One whose transaction
@@ -79,7 +81,7 @@ def asks_nobody(row: Generation) -> bool:
 def _entry(row: Generation) -> Entry:
     placed = row.lane_tag is not None and row.lane_seq is not None
     place = Place(row.lane_tag or 0, row.lane_seq or 0) if placed else None
-    return Entry("" if asks_nobody(row) else row.lane, request_of(row), place)
+    return Entry("" if asks_nobody(row) else row.lane, request_of(row), place, row.admission)
 
 
 @prepared

@@ -45,4 +45,4 @@ class Reaper:
     async def _wake(self, generation_id: str) -> None:
         queued = Queued(generation=generation_id, reason="continuing", message=lifecycle.GOES_ON)
         await fanout.broadcast(fanout.stream_group(generation_id), encode(queued))
-        await dispatcher.give_back(generation_id)
+        await dispatcher.wake(generation_id)

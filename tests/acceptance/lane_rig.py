@@ -19,21 +19,36 @@ from urllib.parse import urlsplit
 
 import redis
 
+from chat.prompts import DEFAULT_SYSTEM
 from chatsite.demo import commands
 from chatsite.demo.folder import DataFolder
 from streaming import keys
 from streaming.states import LIVE
+from streaming.tokens import estimate_tokens
 from tests.acceptance.chat_client import ChatClient, Frame
 from tests.acceptance.fair_shares import Row
 from tests.acceptance.rig import BASE_DIR, Demo, until
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.acceptance.wait_record import WaitRecord
 from tests.simulator import Allowance, corpus
+from tests.simulator.limits import CACHED_TOKENS
 from tests.simulator.script import parse
 
 LANE = "vendor"
 #: A socket may send 20 commands at once, and a question takes two: one to ask, one to watch. A person may have ten.
 QUESTIONS_PER_SOCKET = 10
+
+
+def question(person: int, number: int) -> str:
+    """All are of one length, so that all requests are of one size."""
+    return f"Person {person:05} asks {number:03}."
+
+
+def script_of_known_size(script: str) -> str:
+    """The provider counts as many tokens of such a question as the site foresees (three of them from its cache, which
+    do not count), so that nobody's turn depends on how well that was guessed."""
+    foreseen = estimate_tokens(DEFAULT_SYSTEM) + estimate_tokens(question(0, 0))
+    return f"{script},input={foreseen + CACHED_TOKENS}"
 
 
 class Waiter(ChatClient):
@@ -71,10 +86,10 @@ class Person:
             demo = self.site.demo
             self.sockets.append(Waiter(demo.socket_url, cookie=self.cookie, origin=demo.origin))
             await self.sockets[-1].connect()
-        question = f"{self.name} asks {number}."
-        generation = await self.sockets[-1].ask(self.conversations[number], question, model=model)
+        text = question(self.id, number)
+        generation = await self.sockets[-1].ask(self.conversations[number], text, model=model)
         self.generations.append(generation)
-        self.site.questions[question] = generation
+        self.site.questions[text] = generation
         await self.sockets[-1].subscribe(generation)
         return generation
 
@@ -107,7 +122,8 @@ class LaneSite:
         self, models: dict[str, str], *, provider: str, limits: dict[str, Any], allowed: Allowance,
         streaming: dict[str, Any], workers: int = 1,
     ) -> None:  # fmt: skip
-        self._models, self._provider, self._limits = models, provider, limits
+        self._models = {alias: script_of_known_size(script) for alias, script in models.items()}
+        self._provider, self._limits = provider, limits
         self._streaming, self._workers = streaming, workers
         self.simulator = SimulatorProcess(",".join(f"{name}={value:g}" for name, value in asdict(allowed).items()))
         self.people: list[Person] = []
@@ -129,7 +145,8 @@ class LaneSite:
     def _entry(self, alias: str, script: str) -> dict[str, Any]:
         address = self.simulator.url if self._provider == "anthropic" else f"{self.simulator.url}/v1"
         return {"alias": alias, "label": alias, "provider": self._provider, "model": script, "base_url": address,
-                "api_key": "for-tests", "lane": LANE, "limits": self._limits, "max_tokens": 500}  # fmt: skip
+                "api_key": "for-tests", "lane": LANE, "limits": self._limits,
+                "max_tokens": parse(script).tokens}  # fmt: skip
 
     # People
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-#: A promise counts as kept, and a number as the same, within this: hand-over and network are no part of either.
+#: A promise counts as kept within this.
 KEPT_WITHIN_S = 0.5
-SAME_WITHIN_S = 1.0
+#: A number is as the countdown showed it within this: frames of a busy machine come late, and people see steps of 5 s.
+SAME_WITHIN_S = 2.0
 #: What `why` says while no number rose.
 NO_REASON = frozenset({"open", "own", None, ""})
 

@@ -4,6 +4,7 @@ fill      {waiting}    an own database and lane: so many wait, 200 run, and ther
 ticks     {count}      boards one after the other → milliseconds of processor time and of the loop's longest piece
 hold      {seconds}    as the pacer does it, in real time → what it cost, and what each web process was sent
 rebuild   {}           Redis loses its memory → seconds until everybody waits where they waited before
+drains    {count}      one starts at each → milliseconds, as the server counts them, per round of 100
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ PAST = 400
 PEOPLE = 3000
 PAUSE_MS = 100
 WEB_PROCESSES = 2
+ROUND = 100
 LEASE_S = 3600.0
 
 
@@ -131,6 +133,28 @@ class Holder:
         seconds = time.perf_counter() - began
         after = [item.ticket for item in (await self._store.snapshot(1000)).waiting]
         return {"seconds": seconds, "same": before == after}
+
+    async def drains(self, count: int) -> dict[str, Any]:
+        """By the server's own percentiles. (Its slow log would count each command inside the script as well, and cost
+        more than they do.)"""
+        client, rounds, trips_ms = redis_client.get(), list[dict[str, float]](), list[float]()
+        await self._store.configure(OPEN)
+        cpu_s = await _server_cpu_s(client)
+        for _ in range(count // ROUND):
+            await client.config_resetstat()
+            for _ in range(ROUND):
+                began = time.perf_counter()
+                assert len((await self._store.drain(1)).admitted) == 1
+                trips_ms.append((time.perf_counter() - began) * 1000)
+            rounds.append((await client.info("latencystats"))["latency_percentiles_usec_evalsha"])
+        found = {f"p{n}": [one[f"p{n}"] / 1000 for one in rounds] for n in (50, 99)}
+        cpu_ms = (await _server_cpu_s(client) - cpu_s) * 1000 / len(trips_ms)
+        return {**found, "trips_ms": trips_ms, "cpu_ms": cpu_ms}
+
+
+async def _server_cpu_s(client: Redis) -> float:
+    spent = await client.info("cpu")
+    return float(spent["used_cpu_user"] + spent["used_cpu_sys"])
 
 
 @contextlib.asynccontextmanager

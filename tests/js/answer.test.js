@@ -97,6 +97,12 @@ test("a place in the line is counted down to any moment and goes when it starts"
   assert.deepEqual(heard, ["2 ahead of you, about 40 seconds, usually under 1 minute 15 seconds.", "started"]);
 });
 
+test("those who listen are not kept from the place by hearing first that it waits", () => {
+  const { view, change, heard } = begin({ value: queued });
+  change({ ...queued, waiting: inLine({ ahead: null, p50S: null, p90S: null }) });
+  assert.deepEqual([view.line, heard], ["Waiting for its turn", []]);
+});
+
 test("the same announcement shown again does not begin the count anew", () => {
   const { view, change, heard } = begin({ value: queued });
   const waiting = inLine();

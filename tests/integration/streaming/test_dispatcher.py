@@ -139,7 +139,7 @@ async def test_what_asks_no_provider_needs_no_permission(direct: Redis, fields: 
 async def test_a_lane_that_lost_its_memory_is_a_queue_that_is_away(direct: Redis) -> None:
     generation_id = await ask()
     await direct.flushall()
-    for call in (dispatcher.enqueue, dispatcher.wake, dispatcher.give_back, dispatcher.cancel):
+    for call in (dispatcher.enqueue, dispatcher.wake, dispatcher.cancel):
         assert not await call(generation_id)
     assert (await row(generation_id)).status == Status.QUEUED
     await open_lane()

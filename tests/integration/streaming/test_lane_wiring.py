@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
@@ -10,6 +11,7 @@ from django.utils import timezone
 from redis.asyncio import Redis
 
 from streaming import database, dispatcher, due, lane_run, lane_tickets, lanes, lifecycle, services
+from streaming.lane_rebuild import Reconciler
 from streaming.lane_values import Ticket
 from streaming.providers.base import Finish, Limits, Text, Usage
 from streaming.reaper import Reaper
@@ -131,20 +133,41 @@ async def test_what_the_provider_says_of_its_limits_reaches_the_lane(engine: Eng
 
 
 async def test_the_generation_of_a_lost_worker_goes_on_before_those_who_came_later(
+    engine: Engine, direct: Redis
+) -> None:
+    await limit(concurrency=1)
+    first = await ask()
+    ticket = await engine.broker.fetch(first)
+    assert (await lanes.store(LANE).start(ticket, "lost")).status == "OK"
+    assert await database.call(lifecycle.claim, first, "lost", ticket.admission) is not None
+    (second,) = await in_line(engine, 1)
+    place = (await waits(second)).place
+    assert await database.call(lifecycle.reap, "lost") == [first]
+    await Reaper(direct)._wake(first)
+    call = await engine.provider.call()
+    assert await asked_for(engine, 1) == first
+    assert (await waits(second)).place == place
+    call.finish()
+    assert await asked_for(engine, 2) == second
+
+
+async def test_whoever_was_only_taken_for_dead_keeps_the_place_for_its_next_attempt(
     engine: Engine, change: Change, direct: Redis
 ) -> None:
+    """It hears from its row that it lost it, before the lane hears anything."""
     change(after_loss="continue")
     await limit(concurrency=1)
     first, second = await in_line(engine, 2)
-    lost = await engine.provider.call()
-    lost.say("one ")
+    late = await engine.provider.call()
+    late.say("one ")
     await engine.sees(first, "one ")
-    place = (await waits(second)).place
+    await waits(second)
     assert await database.call(lifecycle.reap, "worker-under-test") == [first]
+    await until(lambda: engine.tasks[0].done())
     await Reaper(direct)._wake(first)
     again = await engine.provider.call(2)
-    assert "Answer " + first in again.prompt.messages[0].text
-    assert (await waits(second)).place == place
+    assert f"Answer {first}" in again.prompt.messages[0].text
+    assert await running() == 1
     again.say("two")
     again.finish()
     assert (await has_status(first, Status.COMPLETED)).text == "one two"
@@ -159,7 +182,7 @@ async def test_the_end_of_a_worker_that_was_taken_for_dead_frees_nobodys_slot(en
     await engine.sees(generation_id, "one ")
     await database.call(lifecycle.reap, "worker-under-test")
     waiting = await in_line(engine, 1)
-    await dispatcher.give_back(generation_id)
+    await dispatcher.wake(generation_id)
     await engine.provider.call(2)
     await until(zombie.closed.is_set)
     await until(lambda: engine.tasks[0].done())
@@ -177,14 +200,19 @@ async def test_a_claim_that_the_database_refused_comes_again(engine: Engine, mon
         return claim(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lifecycle, "claim", unlucky)
+    await limit(concurrency=1)
     generation_id = await ask(wake_at=timezone.now())
     await engine.start(generation_id)
+    (later,) = await in_line(engine, 1, wake_at=timezone.now() + timedelta(minutes=5))
     assert (await row(generation_id)).status == Status.QUEUED
     assert engine.provider.calls == []
-    assert await database.call(due.wake_ups) == [generation_id]
-    await dispatcher.wake(generation_id)
+    reconciler = Reconciler(lanes.store(LANE))
+    for _ in range(2):
+        for drained in await reconciler.walk(handoff_s=0.0):
+            await dispatcher.start(drained.admitted)
     (await engine.provider.call()).finish()
-    assert (await engine.ends(generation_id)).status == Status.COMPLETED
+    assert (await has_status(generation_id, Status.COMPLETED)).attempt == 1
+    assert await asked_for(engine, 2) == later
 
 
 # Somebody stops.

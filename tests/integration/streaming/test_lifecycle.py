@@ -371,6 +371,14 @@ def test_due_wake_ups_are_those_whose_time_has_come_and_each_gets_its_next_time(
     assert timedelta(0) <= again - timedelta(seconds=conf.get().wake_again_s) < timedelta(seconds=5)
 
 
+def test_whoever_has_a_place_is_woken_only_if_something_else_is_due_as_well() -> None:
+    placed: dict[str, Any] = {"wake_at": timezone.now(), "lane_tag": 5, "lane_seq": 1}
+    create_row(**placed)
+    retried = create_row(**placed, wait_until=timezone.now())
+    stopped = create_row(**placed, stop_requested_at=timezone.now(), text="seen")
+    assert sorted(due.wake_ups()) == sorted([retried, stopped])
+
+
 def test_overdue_are_the_waiting_rows_past_their_deadline() -> None:
     past = timezone.now() - timedelta(seconds=1)
     overdue = create_row(deadline_at=past)

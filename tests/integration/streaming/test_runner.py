@@ -251,11 +251,12 @@ async def test_a_drain_ends_the_wait_for_the_next_try(engine: Engine) -> None:
     assert (await row(generation_id)).status == Status.QUEUED
 
 
-async def test_a_draining_worker_claims_nothing(engine: Engine) -> None:
+async def test_a_draining_worker_claims_nothing_and_another_gets_it_at_once(engine: Engine) -> None:
     engine.runner.drain()
     generation_id = await ask()
     await engine.start(generation_id)
     assert (await row(generation_id)).status == Status.QUEUED
+    assert generation_id in engine.broker.box
 
 
 # Many at once.

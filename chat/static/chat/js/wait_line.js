@@ -31,7 +31,7 @@ export class WaitLine {
     if (this.#countdown.state !== null) this.#show();
   }
 
-  /** Shows an announcement; returns what those should hear who listen, empty if it is the one of before. */
+  /** Shows an announcement; returns what those should hear who listen, empty if it is nothing new. */
   told(waiting) {
     if (waiting === this.#told) return "";
     const { generation, isOwn, memory, now } = this.#place;
@@ -39,7 +39,7 @@ export class WaitLine {
     this.#countdown.told(waiting, now());
     memory.keep(generation, this.#countdown.state);
     this.#show();
-    return spokenWait(this.#countdown.at(now()), isOwn);
+    return waiting.ahead === null ? "" : spokenWait(this.#countdown.at(now()), isOwn);
   }
 
   /** It does not wait here (any more). */
