@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import uuid
+from collections import defaultdict
 from typing import Any
 
 from websockets.exceptions import WebSocketException
@@ -50,6 +51,7 @@ class Reader(ChatClient):
         #: There is a socket, and it was greeted.
         self.online = asyncio.Event()
         self.followed: set[str] = set()
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._random = random.Random(f"{name} {seed}")
         self._keeper: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -136,10 +138,12 @@ class Reader(ChatClient):
         await self._subscribe_until_it_works(stream, self.conn)
 
     async def _subscribe_until_it_works(self, stream: str, conn: int) -> None:
-        """On this connection; the next one does it anew."""
+        """On this connection; the next one does it anew. One at a time: two that know nothing yet would both be told
+        everything."""
         while self.conn == conn and self.close_code is None and self.view(stream).end is None:
             try:
-                await self.subscribe(stream)
+                async with self._asking[stream]:
+                    await self.subscribe(stream)
                 return
             except (*AWAY, ConnectionError) as error:
                 if isinstance(error, CommandFailed) and not error.frame.get("retryable"):

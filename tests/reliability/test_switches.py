@@ -63,7 +63,7 @@ async def judge(stage: Stage) -> Report:
     return await asyncio.to_thread(stage.verdict)
 
 
-async def test_a_log_without_a_fence_shows_what_a_zombie_writes(stage: Stage) -> None:
+async def test_a_log_without_a_fence_shows_what_a_zombie_writes(stage: Stage, board: Board) -> None:
     """With it: row 13 in test_rows_worker.py, the same scene."""
     async with stage.reader("ann") as ann:
         stream = await ann.ask(stage.conversation, "go", model=ANEW)
@@ -78,6 +78,7 @@ async def test_a_log_without_a_fence_shows_what_a_zombie_writes(stage: Stage) ->
                 known = len(view.text)
                 await ann.until(lambda: len(view.text) > known + 50, "its text")
                 client.set("no fence", 1)
+                board.set("no fence")
             finally:
                 stage.resume(frozen)
             await ann.told_of_the_end(stream)

@@ -80,10 +80,16 @@ def plant_wait(board: Board) -> None:
 
 
 def no_fence(board: Board) -> None:
-    """`no fence` is a key in Redis: the script itself asks for it."""
-    from streaming import publisher
+    """Neither the log nor a checkpoint tells a worker that it lost its place. For the script, `no fence` is a key."""
+    from streaming import lifecycle, publisher
 
-    original = publisher.script
+    original, checkpoint = publisher.script, lifecycle.checkpoint
+
+    def trusting(checkpoints: Any, running: Any) -> Any:
+        fenced, stopped = checkpoint(checkpoints, running)
+        return (set() if "no fence" in board else fenced), stopped
+
+    lifecycle.checkpoint = trusting
 
     def script(name: str) -> tuple[str, str]:
         source, sha = original(name)
