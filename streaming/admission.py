@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import Final
 
 from django.db import DatabaseError
@@ -43,17 +44,21 @@ async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
     except (TimeoutError, OSError, RedisError, LaneLost, DatabaseError) as error:
         log.warning("the waits of lane %s are not known (%s)", lane, type(error).__name__)
         return None
-    return _too_many(entry, preview, limits) or (_too_long(entry, preview, board) if board is not None else None)
+    return _too_many(entry, preview, limits, board) or (_too_long(entry, preview, board) if board is not None else None)
 
 
-def _too_many(entry: ModelEntry, preview: Preview, limits: LaneLimits) -> Refused | None:
+def _too_many(entry: ModelEntry, preview: Preview, limits: LaneLimits, board: Board | None) -> Refused | None:
     if limits.user_queue is not None and preview.own_waiting >= limits.user_queue:
         own = "One of your questions waits" if preview.own_waiting == 1 else f"{preview.own_waiting} of yours wait"
         words = f"{own} for {entry.label} already. Ask again when the next one has begun."
         return Refused(words, code="queue_full", retryable=True)
     if limits.queue_max is not None and preview.waiting >= limits.queue_max:
         words = f"Too many questions wait for {entry.label}.{_others(entry)}"
-        return Refused(words, code="lane_full", retryable=True)
+        # There is room again when the first of them starts.
+        room_s = board.grid[0].p50_s if board is not None and board.grid else math.inf
+        return Refused(
+            words, code="lane_full", retryable=True, retry_after_s=max(1.0, room_s) if math.isfinite(room_s) else None
+        )
     return None
 
 

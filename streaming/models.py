@@ -17,9 +17,9 @@ _LIMITS = LaneLimits()
 class Generation(models.Model):
     """One request to a model, its stream and its answer; its id is the stream's id on the wire.
 
-    `text` with `position_*` is the newest checkpoint while it runs and the whole answer at the end; the terminal event's
-    position is then the stored one. After creation only `lifecycle` moves it (`lane_tickets` notes its place, `due` its
-    next wake-up).
+    `text` with `position_*` is the newest checkpoint while it runs and the whole answer at the end; the terminal
+    event's position is then the stored one. After its creation only `lifecycle` moves it (`lane_tickets` notes its
+    place, `due` its next wake-up).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -183,15 +183,28 @@ class Option {
   }
 }
 
-test("the picker says each model's wait beside its name", () => {
+/** A picker over these options; `choose` is what a person does. */
+function picking(options, storage = new MemoryStorage()) {
+  const select = { options, value: "a", addEventListener: (_, action) => (select.changed = action) };
+  const note = { textContent: "" };
+  const picker = new ModelPicker(select, note, storage);
+  const choose = (value) => {
+    select.value = value;
+    select.changed();
+  };
+  return { picker, select, note, choose, labels: () => options.map(({ textContent }) => plain(textContent)) };
+}
+
+test("the picker says each model's wait, that of the chosen one beside it", () => {
   const options = [new Option("a", "Alpha"), new Option("b", "Beta"), new Option("c", "Gamma · no key", true)];
-  const select = { options, value: "a", addEventListener() {} };
-  const picker = new ModelPicker(select, new MemoryStorage());
+  const { picker, note, choose, labels } = picking(options);
   const open = { why: "open", message: "" };
-  picker.show({ a: { p50_s: 41, ...open }, b: { p50_s: 0, ...open }, c: { p50_s: 90, ...open } });
-  assert.deepEqual(options.map(({ textContent }) => plain(textContent)), ["Alpha · about 40 s", "Beta", "Gamma · no key"]);
+  picker.show({ a: { p50_s: 0, ...open }, b: { p50_s: 41, ...open }, c: { p50_s: 90, ...open } });
+  assert.deepEqual([labels(), note.textContent], [["Alpha", "Beta · about 40 s", "Gamma · no key"], ""]);
+  choose("b");
+  assert.deepEqual([labels(), plain(note.textContent)], [["Alpha", "Beta", "Gamma · no key"], "about 40 s"]);
   picker.show({});
-  assert.deepEqual(options.map(({ textContent }) => textContent), ["Alpha", "Beta", "Gamma · no key"]);
+  assert.deepEqual([labels(), note.textContent], [["Alpha", "Beta", "Gamma · no key"], ""]);
 });
 
 test("a model that is closed says why", () => {
@@ -203,13 +216,11 @@ test("a model that is closed says why", () => {
 
 test("the model chosen last comes first, if it can still be had", () => {
   const storage = new MemoryStorage();
-  storage.setItem("chat.model", "b");
-  const select = { options: [new Option("a", "A"), new Option("b", "B")], value: "a", addEventListener() {} };
-  new ModelPicker(select, storage);
-  assert.equal(select.value, "b");
+  const options = () => [new Option("a", "A"), new Option("b", "B")];
+  picking(options(), storage).choose("b");
+  assert.equal(picking(options(), storage).select.value, "b");
   storage.setItem("chat.model", "gone");
-  new ModelPicker(select, storage);
-  assert.equal(select.value, "b");
+  assert.equal(picking(options(), storage).select.value, "a");
 });
 
 test("a question that the line refuses says when to try again", () => {

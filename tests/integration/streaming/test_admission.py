@@ -134,6 +134,17 @@ async def test_everybodys_line_has_an_end(engine: Engine, feed: Feed) -> None:
     )
 
 
+async def test_a_full_line_says_when_there_may_be_room(engine: Engine, feed: Feed) -> None:
+    """When the first of it starts."""
+    await set_limits(queue_max=3, concurrency=0)
+    await in_line(engine, 3)
+    line = (Point(Place(0, 1), 0, 12.0, 20.0), Point(Place(0, 3), 2, 60.0, 90.0))
+    feed.boards[LANE] = Board(LANE, 1, 3, "", 0.0, "", (3, 60.0, 90.0), line, {})
+    refused = await refusal()
+    assert refused is not None
+    assert (refused.code, refused.retry_after_s) == ("lane_full", 12.0)
+
+
 @pytest.mark.parametrize("board", [True, False])
 async def test_what_nobody_can_tell_refuses_nobody(
     engine: Engine, feed: Feed, direct: Redis, valkey: Valkey, board: bool

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -76,6 +77,32 @@ def test_the_lease_is_renewed(monkeypatch: pytest.MonkeyPatch, server: redis.Red
                 break
             deadline.wait(0.01)
         assert server.exists(name)
+    finally:
+        worker.close()
+        database.shutdown()
+
+
+def test_the_lease_tells_its_room_and_none_once_it_shuts_down(
+    monkeypatch: pytest.MonkeyPatch, server: redis.Redis
+) -> None:
+    monkeypatch.setattr(bridge, "BEAT_S", 0.02)
+    worker = Bridge()
+
+    def tells(slots: int) -> bool:
+        lease = server.get(keys.worker_lease(worker.worker_id))
+        return json.loads(lease)["slots"] == slots
+
+    def wait_until_it_tells(slots: int) -> None:
+        pause = threading.Event()
+        assert any(tells(slots) or pause.wait(0.02) for _ in range(500))
+
+    try:
+        assert tells(500)
+        assert server.sismember(keys.WORKERS_KNOWN, worker.worker_id)
+        worker.slots_max = 7  # what Celery was started with
+        wait_until_it_tells(7)
+        worker.drain()
+        wait_until_it_tells(0)
     finally:
         worker.close()
         database.shutdown()

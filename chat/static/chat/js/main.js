@@ -95,7 +95,7 @@ function askServer() {
 
 function setUpComposer() {
   const form = element("composer");
-  const picker = new ModelPicker(element("model"), localStorage);
+  const picker = new ModelPicker(element("model"), element("model-wait"), localStorage);
   client.on("models.waits", ({ waits }) => picker.show(waits));
   client.connection.watch(({ name }) => name !== "live" && picker.show({})); // what nobody confirms is not shown
   const parts = { form, text: element("composer-text"), button: element("send"), alert: element("composer-alert") };
