@@ -68,7 +68,7 @@ async def test_the_answer_goes_on_as_one_message_equal_to_an_undisturbed_one(dem
         "SELECT number, outcome, usage_source FROM streaming_attempt WHERE generation_id = ? ORDER BY number",
         generation.replace("-", ""),
     )
-    assert [tuple(row) for row in attempts] == [(1, "lost", "counted"), (2, "completed", "provider")]
+    assert [tuple(row.values()) for row in attempts] == [(1, "lost", "counted"), (2, "completed", "provider")]
 
 
 @pytest.mark.parametrize("dialect", ["chat", "messages"])
