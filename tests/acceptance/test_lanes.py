@@ -1,7 +1,8 @@
 """Many people, a provider that allows little: they wait in a fair order and are told the truth about it.
 
 What is a minute to the provider lasts six seconds here (`SCALE`), so 20 requests a minute are 200, and answers of seven
-seconds take 0.7. With CHATSITE_FULL=1 the first story runs at its full size (300 requests, about two minutes).
+seconds take 0.7. With CHATSITE_FULL=1 the first story runs at its full size (300 requests, about two minutes), and the
+one of deaths with three times as many.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ async def test_a_person_with_a_hundred_questions_delays_another_by_one_answer_at
     assert (seen["own_faults"], seen["most_running"]) == (0, 3)
 
 
+STORIES = 6 if IS_FULL else 2
 #: Asked to go on, it begins with the next character.
 GOES_ON = [f"sim-tokens=80,rate=20,repeat=0,seed={seed}" for seed in (1, 2, 3)]
 
@@ -145,8 +147,8 @@ async def test_nothing_is_lost_or_run_twice_when_a_worker_valkey_and_the_lanes_k
     allowed = Allowance(concurrency=3)
     site = LaneSite(models, provider="anthropic", limits=limits, allowed=allowed, streaming=LONG_WAITS, workers=2)
     async with site:
-        people = site.invite(PEOPLE, 2)
-        for number in range(2):
+        people = site.invite(PEOPLE, STORIES)
+        for number in range(STORIES):
             for person in people:
                 await person.ask(f"story{(person.id + number) % 3}")
 
@@ -157,14 +159,14 @@ async def test_nothing_is_lost_or_run_twice_when_a_worker_valkey_and_the_lanes_k
         await site.kill_valkey_with_its_memory()
         await site.until(lambda: set(site.streaming()) - running, "an answer that began after Valkey's death", 60)
         await site.kill_worker(site.pacers_holder())
-        await site.all_ended(180)
+        await site.all_ended(300)
 
         rows, seen = site.rows_of(people), site.simulator.limits()
         assert_each_call_is_explained(site)
     assert {row.status for row in rows} == {"completed"}
     for row in rows:
         assert row.text == site.whole_text(row.model), "text was lost or doubled"
-    assert len(rows) == 2 * PEOPLE
+    assert len(rows) == STORIES * PEOPLE
     assert seen["most_running"] == 3
     assert seen["own_faults"] == 0
 
