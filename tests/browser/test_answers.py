@@ -131,7 +131,7 @@ def test_an_answer_that_must_wait_for_its_provider_says_so_and_comes(person: Com
     ann.start_conversation()
     ann.ask("Hit the rate limit")
     for _ in range(2):
-        ann.page.wait_for_selector(".message-note:text-matches('slow down.*Trying again in [1-4] s')")
+        ann.page.wait_for_selector(".message-note:text-matches('asked us to wait 4 s.*Trying again in [1-5] s')")
         ann.page.reload()
     ann.wait_state("done")
     assert [ann.answer()] == ann.row_texts()
