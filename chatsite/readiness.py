@@ -14,8 +14,8 @@ works on, make the event loop that late with everybody's text."""
 GC_THRESHOLDS: Final = (5_000, 5, 20)
 """Every stream and socket that begins adds some 250 objects that live as long as it does. With Python's own values
 (700, 10, 10) each few dozen of them start a walk over all the others: 100 ms in which 500 streams stand still, and
-nearly nothing is found. With these a full walk comes after half a million objects more; the young ones are looked at in
-2-12 ms."""
+nearly nothing is found. With these a full walk comes after half a million objects more; the young ones are looked at
+in 2-12 ms."""
 
 
 def say_ready() -> None:

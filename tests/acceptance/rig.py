@@ -24,7 +24,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 READY_S = 150.0
 
 
-def until(holds: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+def until(holds: Callable[[], Any], what: str, timeout_s: float = 40.0) -> Any:
     """Polls for something that only another process can bring about; returns the first true answer."""
     deadline, pause = time.monotonic() + timeout_s, threading.Event()
     while not (answer := holds()):
@@ -110,7 +110,7 @@ class Demo:
         self.seconds = time.monotonic() - self.started
         return self
 
-    def stop(self, timeout_s: float = 30.0) -> int:
+    def stop(self, timeout_s: float = 60.0) -> int:
         """Asks it to end, and returns its exit code."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -175,7 +175,7 @@ class Demo:
     def kill(self, name: str) -> int:
         return self.signal(name, signal.SIGKILL)
 
-    def wait_restarted(self, name: str, killed: int, timeout_s: float = 20.0) -> int:
+    def wait_restarted(self, name: str, killed: int, timeout_s: float = 60.0) -> int:
         """Waits until `name` runs and can serve again; returns its new process id."""
         ready_file = self.data / "run" / f"{name.replace(' ', '-')}.ready"
 

@@ -139,7 +139,7 @@ def test_a_signal_ends_it_without_leaving_a_process(number: signal.Signals) -> N
         pids = demo.pids()
         demo.signal("supervisor", number)
         assert demo.process is not None
-        assert demo.process.wait(20) == 0
+        assert demo.process.wait(60) == 0
         assert gone(pids)
         assert "stopping" in demo.lines
 
@@ -160,7 +160,7 @@ def test_it_does_not_run_on_without_its_guard() -> None:
         pids = demo.pids()
         demo.kill("guard")
         assert demo.process is not None
-        assert demo.process.wait(20) == 1
+        assert demo.process.wait(60) == 1
         assert gone(pids)
         demo.reader.join()
         assert "The guard process was ended from outside" in demo.lines[-1]
@@ -186,7 +186,7 @@ def test_a_hangup_before_it_is_ready_leaves_no_process() -> None:
         pids = demo.pids()
         demo.signal("supervisor", signal.SIGHUP)
         assert demo.process is not None
-        assert demo.process.wait(20) == 0
+        assert demo.process.wait(60) == 0
         assert gone(pids)
     finally:
         demo.__exit__()
