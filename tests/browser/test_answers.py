@@ -132,8 +132,11 @@ def test_an_answer_that_must_wait_for_its_provider_says_so_and_comes(person: Com
     ann = person("ann")
     ann.start_conversation()
     ann.ask("Hit the rate limit")
-    for _ in range(2):
-        ann.page.wait_for_selector(".message-note:text-matches('slow down.*Trying again in [1-4] s')")
+    for _ in range(2):  # from the worker that was refused, then from the lane that is paused for everybody
+        ann.page.wait_for_selector(
+            ".message-note:text-matches('asked us to wait.*Trying again in [1-5] s'):visible, "
+            ".wait-reason:text-matches('The provider asked us to wait'):visible"
+        )
         ann.page.reload()
     ann.wait_state("done")
     assert [ann.answer()] == ann.row_texts()
