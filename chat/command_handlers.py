@@ -83,6 +83,8 @@ class CommandHandlers:
         self._carry_out(after)
 
     async def retry_generation(self, command: RetryGeneration, reply: Reply) -> None:
+        model = await database.call(services.model_of_reply, self._socket.user, command.generation)
+        await streaming.check_wait(self._socket.user.pk, model)
         retried = await database.call(services.retry_reply, self._socket.user, command.generation)
         reply(generation=retried.generation)
         self._carry_out(retried.after)

@@ -141,6 +141,11 @@ def edit_message(user: User, message_id: int, text: str) -> AfterEnd:
 
 
 @transaction.atomic
+def model_of_reply(user: User, generation_id: UUID) -> str:
+    """The model that another try would ask. Raises NotFound."""
+    return access_generation(user, generation_id, Role.MEMBER).model
+
+
 def retry_reply(user: User, generation_id: UUID) -> Retried:
     """Ask the question of a finished answer again: a new answer beside it. Raises Refused."""
     answer = access_generation(user, generation_id, Role.MEMBER)

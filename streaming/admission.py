@@ -14,9 +14,8 @@ from typing import Final
 from django.db import DatabaseError
 from redis import RedisError
 
-from streaming import conf, database, estimates, lanes, providers, wait_feed
+from streaming import conf, database, estimates, lane_tickets, lanes, providers, wait_feed
 from streaming.errors import Refused
-from streaming.lane_limits import LaneLimits
 from streaming.lane_snapshot import Place
 from streaming.lane_values import LaneLost, Preview
 from streaming.providers.base import ModelEntry
@@ -41,25 +40,34 @@ async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
         async with asyncio.timeout(conf.get().enqueue_timeout_s):
             preview = await lanes.store(lane).preview(str(user_id))
             limits = await database.call(estimates.limits_of, lane)
+            if limits.user_queue is not None and preview.own_waiting >= limits.user_queue:
+                first = await database.call(lane_tickets.first_place, user_id, lane)
+                return _own_full(entry, preview, board, first)
     except (TimeoutError, OSError, RedisError, LaneLost, DatabaseError) as error:
         log.warning("the waits of lane %s are not known (%s)", lane, type(error).__name__)
         return None
-    return _too_many(entry, preview, limits, board) or (_too_long(entry, preview, board) if board is not None else None)
-
-
-def _too_many(entry: ModelEntry, preview: Preview, limits: LaneLimits, board: Board | None) -> Refused | None:
-    if limits.user_queue is not None and preview.own_waiting >= limits.user_queue:
-        own = "One of your questions waits" if preview.own_waiting == 1 else f"{preview.own_waiting} of yours wait"
-        words = f"{own} for {entry.label} already. Ask again when the next one has begun."
-        return Refused(words, code="queue_full", retryable=True)
     if limits.queue_max is not None and preview.waiting >= limits.queue_max:
-        words = f"Too many questions wait for {entry.label}.{_others(entry)}"
-        # There is room again when the first of them starts.
-        room_s = board.grid[0].p50_s if board is not None and board.grid else math.inf
-        return Refused(
-            words, code="lane_full", retryable=True, retry_after_s=max(1.0, room_s) if math.isfinite(room_s) else None
-        )
-    return None
+        return _full(entry, board)
+    return None if board is None else _too_long(entry, preview, board)
+
+
+def _own_full(entry: ModelEntry, preview: Preview, board: Board | None, first: Place | None) -> Refused:
+    """There is room again when the first of the person's own starts."""
+    own = "One of your questions waits" if preview.own_waiting == 1 else f"{preview.own_waiting} of yours wait"
+    words = f"{own} for {entry.label} already. Ask again when the next one has begun.{_others(entry)}"
+    room_s = board.wait(first).p50_s if board is not None and first is not None else None
+    return Refused(words, code="queue_full", retryable=True, retry_after_s=_retry_s(room_s))
+
+
+def _full(entry: ModelEntry, board: Board | None) -> Refused:
+    """There is room again when the first of all starts."""
+    words = f"Too many questions wait for {entry.label}.{_others(entry)}"
+    room_s = board.grid[0].p50_s if board is not None and board.grid else None
+    return Refused(words, code="lane_full", retryable=True, retry_after_s=_retry_s(room_s))
+
+
+def _retry_s(room_s: float | None) -> float | None:
+    return max(1.0, room_s) if room_s is not None and math.isfinite(room_s) else None
 
 
 def _too_long(entry: ModelEntry, preview: Preview, board: Board) -> Refused | None:

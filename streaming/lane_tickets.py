@@ -57,6 +57,13 @@ def lane_of(generation_id: str) -> str:
     return Generation.objects.filter(pk=generation_id).values_list("lane", flat=True).first() or ""
 
 
+def first_place(user_id: int, lane: str) -> Place | None:
+    """Where the first of a person's waiting questions stands; None: none has a place."""
+    rows = Generation.objects.filter(user_id=user_id, status=Status.QUEUED, lane=lane, lane_tag__isnull=False)
+    found = rows.order_by("lane_tag", "lane_seq").values_list("lane_tag", "lane_seq").first()
+    return None if found is None else Place(found[0] or 0, found[1] or 0)
+
+
 def request_of(row: Generation) -> Request:
     return Request(
         ticket=str(row.pk),

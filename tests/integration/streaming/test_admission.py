@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from redis.asyncio import Redis
 
-from streaming import admission, database, estimates, lanes, services, wait_feed
+from streaming import admission, database, estimates, lane_tickets, lanes, services, wait_feed
 from streaming.errors import Refused
 from streaming.lane_snapshot import Place
 from streaming.lane_values import Preview
@@ -120,6 +120,27 @@ async def test_ones_own_line_has_an_end(engine: Engine, feed: Feed, waiting: int
     except Refused as refused:
         found = refused.code
     assert found == code
+
+
+async def test_ones_own_full_line_says_when_there_is_room_and_names_the_others(engine: Engine, feed: Feed) -> None:
+    """When the first of one's own starts, which need not be the first of all."""
+    await set_limits(user_queue=2, concurrency=0)
+    asked = await in_line(engine, 2)
+    user = await owner()
+    own = await database.call(lane_tickets.first_place, user, LANE)
+    assert own is not None
+    line = (
+        Point(Place(own.tag - 1, 0), 0, 5.0, 9.0),
+        Point(own, 1, 30.0, 40.0),
+        Point(Place(own.tag + 9, 9), 2, 90.0, 99.0),
+    )
+    feed.boards[LANE] = Board(LANE, 1, 3, "", 0.0, "", (3, 60.0, 90.0), line, {})
+    feed.show("small", 20.0)
+    with pytest.raises(Refused) as refused:
+        await services.check_wait(user, "scripted")
+    assert (refused.value.code, refused.value.retry_after_s) == ("queue_full", 30.0)
+    assert refused.value.message.endswith("Others now: Small about 20 s.")
+    assert len(asked) == 2
 
 
 async def test_everybodys_line_has_an_end(engine: Engine, feed: Feed) -> None:
