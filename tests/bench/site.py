@@ -12,12 +12,13 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from chatsite.demo import commands
 from chatsite.demo.folder import DataFolder
 from tests.acceptance.rig import Demo
+from tests.bench import crowd
 from tests.bench.machine import CpuClock, NotMeasured
 from tests.bench.processes import BASE_DIR, Helper
 
@@ -82,6 +83,9 @@ class People:
 class Site:
     """`models`: alias to the simulator's script. `streaming` replaces settings of the engine."""
 
+    #: So many people wait in a lane of their own beside whatever is measured (`manage.py bench --waiting`).
+    waiting: ClassVar[int] = 0
+
     def __init__(
         self,
         models: Mapping[str, str] | None = None,
@@ -97,7 +101,12 @@ class Site:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self.simulator = stack.enter_context(SimulatorProcess())
-            site = {"models": [self._model(*pair) for pair in self._models.items()], "streaming": self._streaming}
+            models = [self._model(*pair) for pair in self._models.items()]
+            streaming = dict(self._streaming)
+            if self.waiting:
+                models.append(crowd.model(self.simulator.openai_url))
+                streaming.setdefault("max_wait_s", 1e9)
+            site = {"models": models, "streaming": streaming}
             settings = {"DJANGO_SETTINGS_MODULE": "tests.bench.site_settings", "BENCH_SITE": json.dumps(site)}
             self._demo_env = {**settings, **self._env}
             demo = Demo(env=self._demo_env)
@@ -106,13 +115,15 @@ class Site:
             except AssertionError as error:
                 raise NotMeasured(f"the platform did not start: {error}") from None
             self._staff = stack.enter_context(Helper("tests.bench.inside", "seed", env=self.env))
+            if self.waiting:
+                stack.enter_context(crowd.Crowd(self, self.waiting))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
     def _model(self, alias: str, script: str) -> dict[str, Any]:
         return {"alias": alias, "label": alias, "provider": "openai", "dialect": "chat", "model": script,

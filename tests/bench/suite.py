@@ -23,6 +23,7 @@ from tests.bench import (
 from tests.bench.lanes import suite as lanes
 from tests.bench.machine import NotMeasured
 from tests.bench.report import Result
+from tests.bench.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,14 @@ BENCHMARKS = {
 }
 
 
-def run(names: Sequence[str], *, quick: bool, json_file: Path | None, say: Callable[[str], None]) -> None:
-    """Runs and prints; raises NotMeasured after the last one if any of them could not measure."""
+def run(names: Sequence[str], *, quick: bool, waiting: int, json_file: Path | None, say: Callable[[str], None]) -> None:
+    """Runs and prints; raises NotMeasured after the last one if any of them could not measure. `waiting`: so many
+    people wait in a lane meanwhile."""
     about = machine.describe()
     say(f"machine: {about}")
+    Site.waiting = waiting
+    if waiting:
+        say(f"{waiting} people wait in a lane of the same site, each with an open page")
     if quick:
         say("quick: shortened runs, to see that they work; their figures mean little")
     results, failed = [], []
@@ -74,7 +79,12 @@ def run(names: Sequence[str], *, quick: bool, json_file: Path | None, say: Calla
             say(line)
         say(f"  ({time.monotonic() - started:.0f} s)")
     if json_file is not None:
-        report = {"machine": about, "quick": quick, "results": [result.as_json() for result in results]}
+        report = {
+            "machine": about,
+            "quick": quick,
+            "waiting": waiting,
+            "results": [result.as_json() for result in results],
+        }
         json_file.write_text(json.dumps(report, indent=1) + "\n")
     if failed:
         raise NotMeasured(f"not measured: {', '.join(failed)}")

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("names", nargs="*", metavar="NAME", help="which ones, as N3 N11 (default: all)")
         parser.add_argument("--quick", action="store_true", help="shortened runs, to see that they work")
+        parser.add_argument("--waiting", type=int, default=0, metavar="N", help="N people wait in a lane meanwhile")
         parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,6 +35,9 @@ class Command(BaseCommand):
         if (file := options["json"]) is not None and not file.absolute().parent.is_dir():
             raise CommandError(f"The folder of {file} does not exist.")
         try:
-            suite.run(names, quick=options["quick"], json_file=file, say=lambda line: print(line, flush=True))
+            suite.run(
+                names, quick=options["quick"], waiting=options["waiting"], json_file=file,
+                say=lambda line: print(line, flush=True),
+            )  # fmt: skip
         except suite.NotMeasured as error:
             raise CommandError(str(error)) from None
