@@ -177,7 +177,11 @@ class LaneSite:
             " FROM streaming_generation"
         )
         rows = [
-            Row(*list(row)[:8], datetime.fromisoformat(row[8]), datetime.fromisoformat(row[9]) if row[9] else None)
+            Row(
+                *list(row.values())[:8],
+                datetime.fromisoformat(row["requested_at"]),
+                datetime.fromisoformat(row["admitted_at"]) if row["admitted_at"] else None,
+            )
             for row in found
         ]
         return {row.id: row for row in rows}
