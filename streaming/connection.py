@@ -166,8 +166,12 @@ class Connection:
                 self._call_those_waiting()
 
     async def _pause(self, *, stalled: bool) -> None:
-        """Until there is something to send and room for it. A shut window is a stall: it has a deadline."""
-        self._stalled_since = self._now() if stalled else None
+        """Until there is something to send and room for it. A shut window is a stall: it has a deadline, which what is
+        queued meanwhile does not move."""
+        if not stalled:
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = self._now()
         self._wake = asyncio.get_running_loop().create_future()
         try:
             await self._wake

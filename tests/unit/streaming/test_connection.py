@@ -179,6 +179,19 @@ async def test_a_client_that_never_acknowledges_is_closed_as_slow(rig: Rig) -> N
     assert await rig.closed() == connection.CLOSE_SLOW
 
 
+async def test_what_is_queued_meanwhile_gives_a_deaf_client_no_new_time(rig: Rig) -> None:
+    """A stream that goes on, and its heartbeats, come more often than the deadline is long."""
+    for number in range(9):
+        rig.connection.deliver(big(number))
+        await turns()
+    for _ in range(3):
+        rig.tick(conf.get().send_timeout_s * 0.4)
+        rig.connection.pong()
+        rig.connection.deliver('"more"')
+        await turns()
+    assert await rig.closed() == connection.CLOSE_SLOW
+
+
 async def test_every_acknowledgement_gives_a_slow_client_new_time(rig: Rig) -> None:
     for number in range(14):
         rig.connection.deliver(big(number))
