@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -118,13 +119,18 @@ class Stage:
     def attempt(self, stream: str) -> int:
         return int(self._row(stream)["attempt"])
 
+    def admission(self, stream: str) -> tuple[int, str]:
+        """What the Celery message of the newest attempt says: the lane's number for it, and the lane."""
+        row = self._row(stream)
+        return int(row["admission"]), str(row["lane"])
+
     def worker_of(self, stream: str) -> str:
         """The process that holds the generation."""
         pid = int(self._row(stream)["worker"].split(":")[1])
         return next(name for name, known in self.demo.pids().items() if known == pid)
 
-    def _row(self, stream: str) -> Mapping[str, object]:
-        query = "SELECT status, attempt, worker FROM streaming_generation WHERE id = ?"
+    def _row(self, stream: str) -> Mapping[str, Any]:
+        query = "SELECT status, attempt, worker, admission, lane FROM streaming_generation WHERE id = ?"
         return dict(self.demo.rows(query, stream.replace("-", ""))[0])
 
     def fenced(self, worker_pid: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.reliability, pytest.mark.timeout(300)]
 SLOW_START = "sim-tokens=30+rate=30+first=3+seed=1"
 LONG = "sim-tokens=450+rate=20+repeat=30+seed=2"
 FROZEN = "sim-tokens=450+rate=20+repeat=30+seed=4"
-ONCE = "sim-tokens=40+rate=40+seed=3"
+ONCE = "sim-tokens=600+rate=25+seed=3"
 MODELS = [SLOW_START, LONG, FROZEN, ONCE]
 
 
@@ -85,12 +86,12 @@ async def test_row_13_a_zombie_is_refused_everything(stage: Stage) -> None:
     assert stage.demo.pid(name) == pid
 
 
-def send_task(stage: Stage, stream: str, times: int) -> None:
-    """The same Celery message again, from a process with the demo's own settings."""
+def send_again(stage: Stage, stream: str, messages: list[tuple[int, str]]) -> None:
+    """Celery messages (admission, lane) for a stream, twice each, from a process with the demo's own settings."""
     code = (
         "import django; django.setup()\n"
         "from streaming.tasks import run_generation\n"
-        f"for _ in range({times}): run_generation.delay({stream!r}, 0)"
+        f"for message in 2 * {messages!r}: run_generation.delay({stream!r}, *message)"
     )
     redis = stage.demo.data / "valkey" / "valkey.sock"
     env = {
@@ -108,14 +109,21 @@ async def test_rows_30_and_31_a_message_sent_again_asks_the_provider_once(
 ) -> None:
     async with stage.reader("ann") as ann:
         stream = await ann.ask(stage.conversation, "go", model=ONCE)
-        send_task(stage, stream, 5)  # while it runs
         await ann.follow_stream(stream)
+        await ann.until(lambda: bool(ann.view(stream).text), "text")
+        admission, lane = stage.admission(stream)
+        # The same again; one that was never sent; the permission to end; one whose lane is not known.
+        messages = [(admission, lane), (admission + 1, lane), (0, ""), (admission, "nobody's")]
+        await asyncio.to_thread(send_again, stage, stream, messages)
+        assert stage.status(stream) == "streaming", "it was not sent while it runs: the test proves nothing"
         await ann.ended(stream)
         events = dict(ann.view(stream).counts)
-        send_task(stage, stream, 3)  # after its end
-        send_task(stage, "00000000-0000-4000-8000-000000000000", 2)  # of a row that is gone
+        send_again(stage, stream, messages)  # after its end
+        send_again(stage, "00000000-0000-4000-8000-000000000000", messages)  # of a row that is gone
         after = await ann.ask(stage.conversation, "and now?", model=ONCE)  # the queue is served in order
         await ann.follow_stream(after)
+        await ann.until(lambda: bool(ann.view(after).text), "text", 60)
+        await ann.command("generation.stop", generation=after)
         await ann.ended(after)
         stage.judge()
         assert ann.view(stream).counts == events
