@@ -1,6 +1,6 @@
 """May a new question be asked of a lane now? Better refused before it is written than accepted and never served.
 
-The lane's newest board says it and, where somebody waits, its preview: while nobody has to wait, asking costs nothing.
+The lane's newest board says it and, where somebody waits or the line is short, its preview: else asking costs nothing.
 What nobody can tell (no board yet, Redis away) refuses nobody: rows first.
 """
 
@@ -34,7 +34,8 @@ async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
     board = wait_feed.get().board(lane)
     if board is not None and board.closed == "blocked":
         return Refused(board.blocked or "Nobody can be answered just now.", code="lane_blocked", retryable=True)
-    if board is not None and not board.depth and not board.parked and board.newcomer[1] <= conf.get().max_wait_s:
+    is_free = board is not None and not board.depth and not board.parked and board.newcomer[1] <= conf.get().max_wait_s
+    if is_free and not estimates.has_short_line(lane):  # a board is up to a second old: a burst fills a short line
         return None
     try:
         async with asyncio.timeout(conf.get().enqueue_timeout_s):

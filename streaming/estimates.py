@@ -22,6 +22,7 @@ LOOKED_AT: Final = 500
 INPUT_TOKENS: Final = 1000
 OUTPUT_TOKENS: Final = 500
 """For a model that has not answered yet, and a host that says nothing of its prompt."""
+SHORT_LINE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ def estimate(entry: ModelEntry, input_tokens: int | None) -> Estimate:
 def limits_of(lane: str) -> LaneLimits:
     """As its row has them, at most a minute ago."""
     return _fresh().limits.get(lane) or lanes.configured(lane)
+
+
+def has_short_line(lane: str) -> bool:
+    """Whether one person, or a burst of one second, can fill it: without a query, as this process knows its limits."""
+    limits = _known.limits.get(lane) or lanes.configured(lane)
+    return limits.user_queue is not None or (limits.queue_max is not None and limits.queue_max <= SHORT_LINE)
 
 
 def _fresh() -> _Known:

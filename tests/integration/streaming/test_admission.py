@@ -122,6 +122,15 @@ async def test_ones_own_line_has_an_end(engine: Engine, feed: Feed, waiting: int
     assert found == code
 
 
+async def test_a_burst_that_the_newest_board_has_not_seen_fills_a_short_line(engine: Engine, feed: Feed) -> None:
+    await set_limits(user_queue=2, concurrency=0)
+    feed.show(LANE, 0.0)
+    await in_line(engine, 2)
+    with pytest.raises(Refused) as refused:
+        await services.check_wait(await owner(), "scripted")
+    assert refused.value.code == "queue_full"
+
+
 async def test_ones_own_full_line_says_when_there_is_room_and_names_the_others(engine: Engine, feed: Feed) -> None:
     """When the first of one's own starts, which need not be the first of all."""
     await set_limits(user_queue=2, concurrency=0)
