@@ -148,8 +148,7 @@ class WaitEstimator:
     ) -> WaitEstimate:
         raw = eta.quantile(starts, 0.5), eta.quantile(starts, 0.9)
         kind = (lane.arrivals_per_s > 0 and item.place.tag > seen.virtual, raw[0] > LONG_S)
-        middle, upper = factors[kind]
-        p50 = raw[0] * middle if raw[0] < CORRECT_P50_BELOW_S else raw[0]
+        p50, upper = _middle(raw[0], kind, factors), factors[kind][1]
         said = p50, max(p50, raw[1] * upper)
         if item.ticket and raw[1] < INFINITE and item.ticket not in self._told:
             waited_s = (seen.now_ms - item.queued_ms) / 1000
@@ -185,6 +184,16 @@ class WaitEstimator:
         """Tickets whose end nobody told us of. The oldest announcement is the first one."""
         while self._told and next(iter(self._told.values())).at_ms < now_ms - REMEMBER_MS:
             del self._told[next(iter(self._told))]
+
+
+def _middle(raw_s: float, kind: Kind, factors: dict[Kind, tuple[float, float]]) -> float:
+    """The corrected p50. Never more than what somebody further back is told: a wait that gets shorter passes from one
+    correction to the next, and must not look longer for it."""
+    overtakable, long = kind
+    if raw_s >= CORRECT_P50_BELOW_S:
+        return raw_s
+    edge_s = CORRECT_P50_BELOW_S if long else min(CORRECT_P50_BELOW_S, LONG_S * factors[overtakable, True][0])
+    return min(raw_s * factors[kind][0], edge_s)
 
 
 def _ticket(item: Waiting, letters: Sequence[str], typical: dict[str, float]) -> Ticket:

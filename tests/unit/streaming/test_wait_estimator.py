@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from streaming import wait_estimator
 from streaming.lane_snapshot import Bucket, Deep, Event, Place, Running, Service, Snapshot, WaitEnded
 from streaming.wait_estimator import Forecast, WaitEstimator
 from tests.unit.streaming.wait_snapshots import a_snapshot, a_waiting
@@ -119,3 +120,11 @@ def test_it_works_in_small_slices() -> None:
         waiting=[a_waiting(n) for n in range(500)], slots=4, running=[Running("x", 1.0)] * 4, buckets=ONE_PER_S
     )
     assert sum(1 for _ in WaitEstimator().estimate(seen, random.Random(1).random)) > 40
+
+
+@pytest.mark.parametrize("short", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("long", [0.4, 1.0, 3.0])
+def test_a_shorter_wait_is_never_told_as_a_longer_one(short: float, long: float) -> None:
+    factors = {(False, False): (short, 1.0), (False, True): (long, 1.0)}
+    told = [wait_estimator._middle(s / 2, (False, s / 2 > wait_estimator.LONG_S), factors) for s in range(200)]
+    assert told == sorted(told)
