@@ -51,9 +51,11 @@ def _sockets(pid: int) -> int:
     return links
 
 
-def _notice_hangups() -> None:
-    """As from a terminal, even if the tests themselves were started to outlive theirs (nohup)."""
+def _notice_signals() -> None:
+    """As from a terminal, even if the tests themselves were started to outlive theirs (nohup), or in the background of
+    a script, which ignores Ctrl-C for them."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Demo:
@@ -93,7 +95,7 @@ class Demo:
         self.process = subprocess.Popen(
             [sys.executable, str(BASE_DIR / "manage.py"), "demo", *self.words],
             env={**kept, **self.env}, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_notice_hangups,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_notice_signals,
         )  # fmt: skip
         self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self.reader.start()
