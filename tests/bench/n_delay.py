@@ -85,6 +85,8 @@ def split(streams: Sequence[dict[str, Any]], parts: dict[str, Any]) -> list[tupl
         fed = [at for tokens, at in part["fed"] for _ in range(tokens)]
         frozen = dict(map(tuple, part["frozen"]))
         for (seq, sent, arrived), fed_at in zip(stream["tokens"], fed, strict=True):
+            if seq not in frozen:  # it came with a snapshot, to a viewer who came after it
+                continue
             frozen_at = frozen[seq]
             delays.append(
                 ((arrived - sent) / 1e6, (fed_at - sent) / 1e6, (frozen_at - fed_at) / 1e6, (arrived - frozen_at) / 1e6)
