@@ -12,12 +12,38 @@ class Conversation(models.Model):
     """`revision` goes up by one in each transaction that changes what participants see: a hole in it tells a client
     that it missed something."""
 
+    class TitleBy(models.TextChoices):
+        """Whoever stands lower here never overwrites what one above wrote."""
+
+        PERSON = "person"
+        MODEL = "model"
+        #: The first words of the first question.
+        WORDS = "words"
+
+    class ReplyPolicy(models.TextChoices):
+        """Which messages a model answers."""
+
+        ALWAYS = "always"
+        #: Those that say @assistant, or @ and the name of a model.
+        MENTION = "mention"
+        OFF = "off"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     title = models.CharField(max_length=120, blank=True, default="")
+    title_by = models.CharField(max_length=6, choices=TitleBy.choices, blank=True, default="")
+    reply_policy = models.CharField(max_length=7, choices=ReplyPolicy.choices, default=ReplyPolicy.ALWAYS)
     system_prompt = models.TextField(blank=True, default="", max_length=20_000)
     revision = models.PositiveBigIntegerField(default=0)
+    #: The revision of the newest message or answer, and who wrote it (a model: nobody). Whoever has read less, and did
+    #: not write it, has something unread.
+    news_revision = models.PositiveBigIntegerField(default=0)
+    news_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
+    #: From then on nobody finds it; the rows go later (`clean_up`), so that it can be undone.
+    deleted_at = models.DateTimeField(null=True, blank=True, db_index=True)
     people = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Participant", related_name="conversations")
 
     class Meta:
@@ -37,12 +63,51 @@ class Participant(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="participations")
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.MEMBER)
     joined_at = models.DateTimeField(auto_now_add=True)
+    #: The revision up to which this person has seen everything; it only grows.
+    read_revision = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["conversation", "user"], name="participant_once"),)
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.conversation_id} ({self.role})"
+
+
+class Invite(models.Model):
+    """A conversation's link for joining it. The link is `key`, signed: whoever only has this row cannot make it. A
+    reset gives it another key, and links of before lead nowhere."""
+
+    class Role(models.TextChoices):
+        MEMBER = "member"
+        VIEWER = "viewer"
+
+    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="invite")
+    key = models.UUIDField(default=uuid.uuid4, unique=True)
+    role = models.CharField(max_length=6, choices=Role.choices, default=Role.MEMBER)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"invite to {self.conversation_id} until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class Errand(models.Model):
+    """A generation that writes no message: what it is for. It passes lanes, budgets and the ledger like any other."""
+
+    class Kind(models.TextChoices):
+        TITLE = "title"
+
+    generation = models.OneToOneField(
+        "streaming.Generation", on_delete=models.CASCADE, primary_key=True, related_name="errand"
+    )
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="errands")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.conversation_id}"
 
 
 class Message(models.Model):
