@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Final
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from streaming.events import Position
@@ -32,10 +32,11 @@ class WrongText(Wrong):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a field is read (raises Wrong), and what the documentation says about it."""
+    """How a field is read (raises Wrong), what the documentation says about it, and the same as a JSON schema."""
 
     read: Callable[[object], object]
     about: str
+    schema: dict[str, Any] = field(hash=False)
 
 
 def read_text(value: object) -> str:
@@ -96,12 +97,23 @@ def read_position(value: object) -> Position:
         return _FARTHEST  # nothing can be there: answered like any position from the future, recovered: false
 
 
-ConversationId = Annotated[UUID, Rule(read_uuid, "UUID")]
-GenerationId = Annotated[UUID, Rule(read_uuid, "UUID")]
-MessageId = Annotated[int, Rule(read_natural, "number")]
-Revision = Annotated[int, Rule(read_natural, "number")]
-Count = Annotated[int, Rule(read_natural, "number")]
-Name = Annotated[str, Rule(read_name, "string, 1 to 64 characters")]
-ModelAlias = Annotated[str, Rule(read_model, "alias of a model")]
-MessageText = Annotated[str, Rule(read_message_text, f"string, not blank, at most {MESSAGE_MAX_CHARS:,} characters")]
-After = Annotated[Position, Rule(read_position, "position `<attempt>-<seq>`")]
+def string_schema(most: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": most}
+
+
+_UUID_SCHEMA: Final = {"type": "string", "format": "uuid", "pattern": f"^{_UUID.pattern}$"}
+_NATURAL_SCHEMA: Final = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+_TEXT_SCHEMA: Final = {"type": "string", "pattern": r"\S", "maxLength": MESSAGE_MAX_CHARS}
+_POSITION_SCHEMA: Final = {"type": "string", "pattern": f"^{_DIGITS.pattern}$"}
+
+ConversationId = Annotated[UUID, Rule(read_uuid, "UUID", _UUID_SCHEMA)]
+GenerationId = Annotated[UUID, Rule(read_uuid, "UUID", _UUID_SCHEMA)]
+MessageId = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
+Revision = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
+Count = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
+Name = Annotated[str, Rule(read_name, "string, 1 to 64 characters", string_schema(64))]
+ModelAlias = Annotated[str, Rule(read_model, "alias of a model", string_schema(100))]
+MessageText = Annotated[
+    str, Rule(read_message_text, f"string, not blank, at most {MESSAGE_MAX_CHARS:,} characters", _TEXT_SCHEMA)
+]
+After = Annotated[Position, Rule(read_position, "position `<attempt>-<seq>`", _POSITION_SCHEMA)]
