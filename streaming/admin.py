@@ -18,7 +18,7 @@ from streaming import conf, lane_rows, lane_settings, lanes, providers
 from streaming.accuracy import accuracy
 from streaming.lane_limits import ChargeMode
 from streaming.limit_rules import RULES, Rule, check_limits
-from streaming.models import Lane, TokenBudget, TokenSpend
+from streaming.models import Lane, PriceOverride, TokenBudget, TokenSpend
 
 ACCURACY_SPAN: Final = timedelta(days=7)
 _NO_LIMIT: Final = "—"
@@ -141,7 +141,7 @@ class LaneAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class TokenBudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Only people who may use more or less than everybody."""
 
-    list_display = ("user", "tokens_per_day", "tokens_per_month")
+    list_display = ("user", "tokens_per_day", "tokens_per_month", "cost_per_day", "cost_per_month")
     list_select_related = ("user",)
     search_fields = ("user__username", "user__email")
     autocomplete_fields = ("user",)
@@ -175,6 +175,15 @@ class TokenSpendAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: TokenSpend | None = None) -> bool:
         return False
+
+
+@admin.register(PriceOverride)
+class PriceOverrideAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Prices that this site knows better than the library."""
+
+    list_display = ("pattern", "valid_from", "input_per_million", "cached_per_million", "output_per_million", "note")
+    search_fields = ("pattern", "note")
+    ordering = ("pattern", "-valid_from")
 
 
 def _tokens(limit: int | None) -> str:

@@ -9,8 +9,23 @@ from django.conf import settings
 from django.db import models
 
 from streaming.lane_limits import ChargeMode, LaneLimits
+from streaming.ledger_models import Attempt, LoadRollup, PriceOverride, UsageRollup, UserRollup
 from streaming.states import LIVE, Status
 
+__all__ = (
+    "Announcement",
+    "Attempt",
+    "Generation",
+    "Lane",
+    "LoadRollup",
+    "PriceOverride",
+    "SiteSpend",
+    "TokenBudget",
+    "TokenReservation",
+    "TokenSpend",
+    "UsageRollup",
+    "UserRollup",
+)
 _LIMITS = LaneLimits()
 
 
@@ -90,29 +105,6 @@ class Generation(models.Model):
         return f"{self.id} ({self.status})"
 
 
-class Attempt(models.Model):
-    """One call to a provider: the ledger's line. `outcome` is empty while it runs."""
-
-    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="attempts")
-    number = models.PositiveIntegerField()
-    worker = models.CharField(max_length=80)
-    started_at = models.DateTimeField(auto_now_add=True)
-    first_text_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    outcome = models.CharField(max_length=20, blank=True, default="")
-    error_code = models.CharField(max_length=60, blank=True, default="")
-    input_tokens = models.PositiveIntegerField(null=True, blank=True)
-    output_tokens = models.PositiveIntegerField(null=True, blank=True)
-    cached_tokens = models.PositiveIntegerField(null=True, blank=True)
-    usage_source = models.CharField(max_length=10, blank=True, default="", help_text="provider or counted")
-
-    class Meta:
-        constraints = (models.UniqueConstraint(fields=["generation", "number"], name="attempt_once"),)
-
-    def __str__(self) -> str:
-        return f"{self.generation_id} attempt {self.number}"
-
-
 class Lane(models.Model):
     """What the provider of a lane allows, as this site configured it. Empty: no such limit.
 
@@ -183,19 +175,31 @@ class TokenBudget(models.Model):
     )
     tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
     tokens_per_month = models.PositiveBigIntegerField(null=True, blank=True)
+    cost_per_day = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    cost_per_month = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
 
     def __str__(self) -> str:
         return f"token budget of {self.user}"
 
 
-class TokenSpend(models.Model):
-    """What one person used in a day ("2026-11-21", UTC) or a month ("2026-11"), and what is held for answers that have
-    not ended. Only `budgets` writes it, and only while somebody's tokens are limited."""
+class _Spend(models.Model):
+    """Tokens and cost (in millionths of a US dollar): used, and held for answers that have not ended."""
+
+    reserved = models.BigIntegerField(default=0)
+    used = models.BigIntegerField(default=0)
+    reserved_micro = models.BigIntegerField(default=0)
+    used_micro = models.BigIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class TokenSpend(_Spend):
+    """What one person used in a day ("2026-11-21", UTC) or a month ("2026-11"). Only `budgets` writes it, and only
+    while somebody's use is limited."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="token_spends")
     period = models.CharField(max_length=10)
-    reserved = models.BigIntegerField(default=0)
-    used = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["user", "period"], name="token_spend_once"),)
@@ -204,8 +208,18 @@ class TokenSpend(models.Model):
         return f"tokens of {self.user} in {self.period}"
 
 
+class SiteSpend(_Spend):
+    """The same of everybody together, while the site's use is limited."""
+
+    period = models.CharField(primary_key=True, max_length=10)
+
+    def __str__(self) -> str:
+        return f"tokens of all in {self.period}"
+
+
 class TokenReservation(models.Model):
-    """What is held for one generation, in the day and the month of `day`; gone once it is settled."""
+    """What is held for one generation, in the day and the month of `day`, and in the site's if `in_site`; gone once it
+    is settled."""
 
     generation = models.OneToOneField(
         Generation, on_delete=models.CASCADE, primary_key=True, related_name="reservation"
@@ -213,6 +227,8 @@ class TokenReservation(models.Model):
     user_id = models.BigIntegerField()
     day = models.CharField(max_length=10)
     tokens = models.BigIntegerField()
+    micro = models.BigIntegerField(default=0)
+    in_site = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return f"{self.tokens} tokens for {self.generation_id}"
