@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 
 from chat.events import ConversationChanged, GenerationData, MessageData
 from chat.selectors import ConversationSummary
@@ -17,18 +19,18 @@ from streaming.states import LIVE
 #: What a message is doing, in the words of the style sheet and of message_view.js.
 _OF_STATUS: Final = {"completed": "done", "stopped": "stopped", "interrupted": "interrupted"}
 _NOTES: Final = {
-    "waiting": "Waits until the running answer has ended.",
-    "queued": "Waiting to be answered…",
-    "answering": "Answering…",
-    "stopped": "Stopped.",
-    "interrupted": "This answer broke off.",
-    "failed": "This could not be answered.",
+    "waiting": gettext_noop("Waits until the running answer has ended."),
+    "queued": gettext_noop("Waiting to be answered…"),
+    "answering": gettext_noop("Answering…"),
+    "stopped": gettext_noop("Stopped."),
+    "interrupted": gettext_noop("This answer broke off."),
+    "failed": gettext_noop("This could not be answered."),
 }
 _CUT_SHORT: Final = {
-    "length": "The answer was cut at its maximum length.",
-    "content_filter": "The model's provider cut this answer.",
+    "length": gettext_noop("The answer was cut at its maximum length."),
+    "content_filter": gettext_noop("The model's provider cut this answer."),
 }
-_EMPTY: Final = "The model had nothing to say."
+_EMPTY: Final = gettext_noop("The model had nothing to say.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,14 @@ def _row(message: MessageData, user_id: int, has_newer_sibling: bool) -> Message
         data=message,
         created_at=datetime.fromisoformat(message["created_at"]),
         state=state,
-        note=(_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, ""),
+        note=_translated((_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, "")),
         own=message["author"] is not None and message["author"]["id"] == user_id,
         superseded=message["parent"] is not None and has_newer_sibling,
     )
+
+
+def _translated(sentence: str) -> str:
+    return gettext(sentence) if sentence else ""  # the empty one is the catalogue's own header
 
 
 def _end_note(generation: GenerationData, text: str) -> str:
@@ -130,9 +136,9 @@ def by_day(conversations: Iterable[ConversationSummary]) -> list[Day]:
 
 def _day_label(day: date, today: date) -> str:
     if day >= today:
-        return "Today"
+        return gettext("Today")
     if day == today - timedelta(days=1):
-        return "Yesterday"
+        return gettext("Yesterday")
     if day > today - timedelta(days=7):
-        return "Last seven days"
-    return f"{day:%B %Y}"
+        return gettext("Last seven days")
+    return date_format(day, "F Y")

@@ -1,9 +1,11 @@
 from django.urls import path
 
-from chat import views
+from chat import preferences, views, words
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("theme/", preferences.choose_theme, name="choose_theme"),
+    path("words/<str:language>.js", words.catalogue, name="words"),
     path("conversations/new/", views.conversation_new, name="conversation_new"),
     path("conversations/<uuid:conversation_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:conversation_id>/messages/", views.conversation_messages, name="conversation_messages"),

@@ -13,6 +13,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -96,7 +97,7 @@ def conversation_rename(request: HttpRequest, conversation_id: UUID) -> HttpResp
     if form.is_valid():
         _do(request, lambda: people.rename(request.user, conversation_id, form.cleaned_data["title"]))
     else:
-        messages.error(request, "A title has at most 120 characters.")
+        messages.error(request, gettext("A title has at most 120 characters."))
     return redirect("conversation", conversation_id)
 
 
@@ -108,7 +109,7 @@ def conversation_add_person(request: HttpRequest, conversation_id: UUID) -> Http
         name, role = form.cleaned_data["username"], form.cleaned_data["role"]
         _do(request, lambda: people.add_participant(request.user, conversation_id, name, role))
     else:
-        messages.error(request, "Please give the name of somebody who has an account here.")
+        messages.error(request, gettext("Please give the name of somebody who has an account here."))
     return redirect("conversation", conversation_id)
 
 
@@ -128,7 +129,7 @@ def _do(request: HttpRequest, change: Callable[[], AfterEnd]) -> None:
     except NotFound:
         raise
     except Refused as refused:
-        messages.error(request, refused.message)
+        messages.error(request, gettext(refused.message))
         return
     async_to_sync(changes.carry_out)(after)
 

@@ -1,3 +1,4 @@
+import { gettext, interpolate, language, ngettext } from "chat/words.js";
 import { nothingToCancel } from "streaming/clock.js";
 
 /** A longer answer is only announced, not read out. */
@@ -14,16 +15,18 @@ export function spokenText(text) {
 /** What is said when an answer has ended. */
 export function endSentence({ status, text, end }) {
   if (status === "completed") return finished(text);
-  const reason = end.message || { stopped: "", expired: "It waited too long." }[status] || "";
-  const what = { stopped: "Answer stopped.", interrupted: "Answer broke off." }[status] ?? "No answer.";
-  return `${what} ${reason}`.trim();
+  const reason = gettext(end.message ?? "") || (status === "expired" ? gettext("It waited too long.") : "");
+  const what = { stopped: gettext("Answer stopped."), interrupted: gettext("Answer broke off.") }[status];
+  return `${what ?? gettext("No answer.")} ${reason}`.trim();
 }
 
 function finished(text) {
   const spoken = spokenText(text);
-  if (spoken === "") return "The model had nothing to say.";
+  if (spoken === "") return gettext("The model had nothing to say.");
   if (spoken.length <= READ_OUT_CHARS) return spoken;
-  return `Answer finished, ${spoken.split(" ").length} words`;
+  const count = spoken.split(" ").length;
+  const sentence = ngettext("Answer finished, %(count)s word", "Answer finished, %(count)s words", count);
+  return interpolate(sentence, { count: new Intl.NumberFormat(language).format(count) });
 }
 
 /** Speaks through the page's one live region; streamed text itself is never in a live region. */

@@ -1,10 +1,11 @@
 import { messageState } from "chat/conversation_state.js";
 import { WaitLine } from "chat/wait_line.js";
+import { gettext, interpolate } from "chat/words.js";
 import { Smoother } from "streaming/smoother.js";
 
 /** Longer than models pause by themselves: whoever looks at a cursor that stands still is told that it is not over. */
 const QUIET_MS = 10000;
-const QUIET = "Nothing new for a while. Still waiting…";
+const QUIET = gettext("Nothing new for a while. Still waiting…");
 
 const motion = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)");
 
@@ -124,9 +125,11 @@ function isUntold({ status, waiting, end }) {
 /** Why an answer does not run yet, as a sentence. */
 export function waitingSentence({ reason, message, retryInS }) {
   if (reason === "retrying") {
-    const when = retryInS ? `Trying again in ${Math.ceil(retryInS)} s.` : "Trying again…";
-    return message ? `${message} ${when}` : when;
+    const seconds = Math.ceil(retryInS ?? 0);
+    const counted = interpolate(gettext("Trying again in %(seconds)s s."), { seconds });
+    const when = seconds ? counted : gettext("Trying again…");
+    return message ? `${gettext(message)} ${when}` : when;
   }
-  if (message) return message;
-  return reason === "waiting_for_queue" ? "Waiting for the queue…" : "Starting…";
+  if (message) return gettext(message);
+  return reason === "waiting_for_queue" ? gettext("Waiting for the queue…") : gettext("Starting…");
 }

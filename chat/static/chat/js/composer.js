@@ -1,4 +1,5 @@
 import { SEND_EVERY_MS } from "chat/typing.js";
+import { gettext } from "chat/words.js";
 
 const touch = globalThis.matchMedia?.("(pointer: coarse)");
 
@@ -95,7 +96,7 @@ export class Composer {
     const action = this.#isRunning && this.isEmpty ? "stop" : "send";
     if (button.dataset.action !== action) {
       button.dataset.action = action;
-      button.ariaLabel = button.title = action === "stop" ? "Stop" : "Send";
+      button.ariaLabel = button.title = action === "stop" ? gettext("Stop") : gettext("Send");
     }
     button.ariaDisabled = String(action === "send" && this.isEmpty);
   }

@@ -1,29 +1,31 @@
+import { gettext, interpolate } from "chat/words.js";
 import { CLOSED_OTHER_VERSION, CLOSED_SESSION_ENDED } from "streaming/protocol.js";
 
 const CLOSED = {
-  [CLOSED_SESSION_ENDED]: "Logged out",
-  4503: "No longer allowed here",
-  4504: "Open in too many tabs",
-  [CLOSED_OTHER_VERSION]: "This page is out of date",
+  [CLOSED_SESSION_ENDED]: gettext("Logged out"),
+  4503: gettext("No longer allowed here"),
+  4504: gettext("Open in too many tabs"),
+  [CLOSED_OTHER_VERSION]: gettext("This page is out of date"),
 };
 
 /** What a person reads about the connection; `now` and `retryAt` are of the same clock, in milliseconds. */
 export function connectionSentence({ name, again, retryAt, code }, now) {
   switch (name) {
     case "live":
-      return "Live";
+      return gettext("Live");
     case "connecting":
-      return again ? "Reconnecting…" : "Connecting…";
+      return again ? gettext("Reconnecting…") : gettext("Connecting…");
     case "reconnecting": {
       const seconds = Math.ceil((retryAt - now) / 1000);
-      return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting…";
+      if (seconds <= 0) return gettext("Reconnecting…");
+      return interpolate(gettext("Reconnecting in %(seconds)s s"), { seconds });
     }
     case "offline":
-      return "Offline";
+      return gettext("Offline");
     case "closed":
-      return CLOSED[code] ?? "Disconnected";
+      return CLOSED[code] ?? gettext("Disconnected");
     default:
-      return "Paused";
+      return gettext("Paused");
   }
 }
 
@@ -51,7 +53,7 @@ export class ConnectionLine {
     this.#element.dataset.state = state.name;
     this.#text.textContent = connectionSentence(state, performance.now());
     this.#button.hidden = !["reconnecting", "offline", "closed"].includes(state.name);
-    this.#button.textContent = state.name === "closed" ? "Reload" : "Retry now";
+    this.#button.textContent = state.name === "closed" ? gettext("Reload") : gettext("Retry now");
     if (state.name === "reconnecting") this.#timer = setTimeout(() => this.#show(), 250);
   }
 

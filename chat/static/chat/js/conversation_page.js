@@ -1,6 +1,7 @@
 import { Answer } from "chat/answer.js";
 import { endSentence, spokenText } from "chat/announcer.js";
 import { messageState } from "chat/conversation_state.js";
+import { gettext, interpolate } from "chat/words.js";
 import { isLive } from "streaming/protocol.js";
 
 const SAID_CHARS = 200;
@@ -49,7 +50,7 @@ export class ConversationPage {
   showUnsent(entry, isConnected) {
     const { view, isNew } = this.#parts.list.ensure(entry.client_message_id);
     if (isNew) {
-      view.describe({ role: "user", author: { id: this.#me, name: "You" }, created_at: entry.at }, true);
+      view.describe({ role: "user", author: { id: this.#me, name: gettext("You") }, created_at: entry.at }, true);
       view.text.replace(entry.text);
     }
     view.showState(isConnected ? "sending" : "unsent");
@@ -61,7 +62,7 @@ export class ConversationPage {
   accepted(entry, { message }) {
     this.#parts.list.view(entry.client_message_id)?.showState("done");
     this.#parts.list.rename(entry.client_message_id, message);
-    this.#parts.announcer.say("Message sent");
+    this.#parts.announcer.say(gettext("Message sent"));
   }
 
   dropUnsent(entry) {
@@ -158,12 +159,12 @@ export class ConversationPage {
   #follow({ parent, generation: { id: generation, status, model } }, view) {
     if (this.#answers.has(generation)) return;
     const { announcer, waits } = this.#parts;
-    const name = model || "The model";
+    const name = model || gettext("The model");
     const listener = {
-      onFirstText: () => announcer.say(`${name} is answering`),
+      onFirstText: () => announcer.say(interpolate(gettext("%(name)s is answering"), { name })),
       onWaiting: (sentence) => announcer.sayWaiting(sentence),
       onStarted: () => announcer.stopWaiting(),
-      onReplaced: () => announcer.say("Part of the answer was lost and is written again"),
+      onReplaced: () => announcer.say(gettext("Part of the answer was lost and is written again")),
       onEnded: (end) => this.#ended(generation, end),
     };
     const isOwn = this.#state.message(parent)?.author?.id === this.#me;
@@ -178,7 +179,7 @@ export class ConversationPage {
     try {
       await this.#client.stop(generation);
     } catch (error) {
-      composer.showAlert(error.message);
+      composer.showAlert(gettext(error.message));
     }
   }
 
@@ -201,7 +202,7 @@ export class ConversationPage {
       await this.#client.send("generation.retry", { generation });
       follower.follow();
     } catch (error) {
-      composer.showAlert(error.message);
+      composer.showAlert(gettext(error.message));
     }
   }
 

@@ -14,6 +14,7 @@ import { setUpSidebar } from "chat/sidebar.js";
 import { TypingLine } from "chat/typing.js";
 import { WaitMemory } from "chat/wait_memory.js";
 import { refusalSentence } from "chat/wait_words.js";
+import { gettext, interpolate } from "chat/words.js";
 import { browserClock } from "streaming/clock.js";
 import { createClient } from "streaming/index.js";
 import { CLOSED_SESSION_ENDED } from "streaming/protocol.js";
@@ -73,8 +74,8 @@ function connectionChanged({ name, code }, _, before = connectionChanged.before)
   connectionChanged.before = name;
   if (name === "closed" && code === CLOSED_SESSION_ENDED) askServer();
   for (const entry of outbox.unsent) page.showUnsent(entry, name === "live");
-  if (name === "reconnecting" && before === "live") announcer.say("Connection lost. Reconnecting.");
-  if (name === "live" && before !== undefined && before !== "connecting") announcer.say("Connected again");
+  if (name === "reconnecting" && before === "live") announcer.say(gettext("Connection lost. Reconnecting."));
+  if (name === "live" && before !== undefined && before !== "connecting") announcer.say(gettext("Connected again"));
 }
 
 /** Somebody else logged in within this browser: nothing of this page may be sent in their name. */
@@ -115,13 +116,13 @@ async function stop() {
   try {
     await client.stop(page.running);
   } catch (error) {
-    composer.showAlert(error.message);
+    composer.showAlert(gettext(error.message));
   }
 }
 
 function showHeading({ title, participants }) {
   element("title").textContent = title;
-  document.title = `${title} · Chat`;
+  document.title = interpolate(gettext("%(title)s · Chat"), { title });
   const entry = document.querySelector('.sidebar a[aria-current="page"]');
   if (entry !== null) entry.textContent = title;
   showPeople(element("people-list"), element("people-count"), participants, initial.user);

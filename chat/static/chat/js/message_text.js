@@ -1,7 +1,9 @@
+import { gettext } from "chat/words.js";
+
 /** A block of text is closed at the next line's end after this many characters: only the open one is laid out anew. */
 const BLOCK_CHARS = 4000;
 
-const SEAM = "Continued by another server";
+const SEAM = gettext("Continued by another server");
 
 /**
  * The text of a message in the page, plain and with its line breaks. It grows by appending to the last Text node, so

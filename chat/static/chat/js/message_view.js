@@ -1,21 +1,22 @@
 import { MessageText } from "chat/message_text.js";
+import { gettext, language } from "chat/words.js";
 
 const NOTES = {
-  sending: "Sending…",
-  unsent: "Not sent yet. It goes out as soon as there is a connection.",
-  waiting: "Waits until the running answer has ended.",
-  stopped: "Stopped.",
-  interrupted: "This answer broke off.",
-  failed: "This could not be answered.",
+  sending: gettext("Sending…"),
+  unsent: gettext("Not sent yet. It goes out as soon as there is a connection."),
+  waiting: gettext("Waits until the running answer has ended."),
+  stopped: gettext("Stopped."),
+  interrupted: gettext("This answer broke off."),
+  failed: gettext("This could not be answered."),
 };
 const CUT_SHORT = {
-  length: "The answer was cut at its maximum length.",
-  content_filter: "The model's provider cut this answer.",
+  length: gettext("The answer was cut at its maximum length."),
+  content_filter: gettext("The model's provider cut this answer."),
 };
-const EMPTY = "The model had nothing to say.";
+const EMPTY = gettext("The model had nothing to say.");
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 
 /** One message in the page: an element of the server's template, which it fills and never rebuilds. */
 export class MessageView {
@@ -72,7 +73,7 @@ export class MessageView {
 
   /** Who wrote it and when. `author` null is a model, or a person who is no longer known. */
   describe({ role, author, model, created_at: createdAt, edited_at: editedAt }, isOwn) {
-    const name = role === "assistant" ? model : (author?.name ?? "Somebody who left");
+    const name = role === "assistant" ? model : (author?.name ?? gettext("Somebody who left"));
     this.element.dataset.role = role;
     this.element.toggleAttribute("data-own", isOwn);
     this.#parts.author.textContent = name;
@@ -100,7 +101,7 @@ export class MessageView {
   /** How an answer ended; `end` has status, reason, code and message. */
   showEnd(state, { reason = "", message = "" }) {
     const empty = state === "done" && this.text.isEmpty ? EMPTY : "";
-    this.showState(state, message || CUT_SHORT[reason] || empty);
+    this.showState(state, gettext(message) || CUT_SHORT[reason] || empty);
   }
 
   offerRetry(isOffered) {

@@ -1,3 +1,5 @@
+import { gettext, interpolate, ngettext } from "chat/words.js";
+
 /** Within this distance from the end a reader counts as being there. */
 const NEAR_PX = 48;
 
@@ -70,6 +72,8 @@ export class Follower {
 
   #showButton() {
     this.#button.hidden = this.#isFollowing || this.#distance() <= NEAR_PX;
-    this.#label.textContent = this.#unseen === 0 ? "Jump to newest" : `${this.#unseen} new · Jump to newest`;
+    const count = this.#unseen;
+    const news = ngettext("%(count)s new · Jump to newest", "%(count)s new · Jump to newest", count);
+    this.#label.textContent = count === 0 ? gettext("Jump to newest") : interpolate(news, { count });
   }
 }

@@ -1,3 +1,5 @@
+import { gettext, interpolate, language } from "chat/words.js";
+
 /** How long to wait before a message that was not answered is sent again, under the same id. */
 const AGAIN_MS = 3000;
 /** A server that is alive answers sooner; then the person is told and it is tried again. */
@@ -14,8 +16,9 @@ export function refusal(text, limits) {
   if (text.length <= allowed) return "";
   const length = [...text].length;
   if (length <= allowed) return "";
-  const format = new Intl.NumberFormat();
-  return `This message has ${format.format(length)} characters, and ${format.format(allowed)} can be sent at once.`;
+  const format = new Intl.NumberFormat(language);
+  const sentence = gettext("This message has %(length)s characters, and %(allowed)s can be sent at once.");
+  return interpolate(sentence, { length: format.format(length), allowed: format.format(allowed) });
 }
 
 /**

@@ -1,3 +1,5 @@
+import { gettext, interpolate } from "chat/words.js";
+
 /** Sent at most this often, and forgotten after twice as long. */
 export const SEND_EVERY_MS = 3000;
 const FORGET_MS = 6000;
@@ -5,9 +7,11 @@ const FORGET_MS = 6000;
 /** "Ann is writing…" for those who do. */
 export function typingSentence(names) {
   if (names.length === 0) return "";
-  if (names.length === 1) return `${names[0]} is writing…`;
-  if (names.length === 2) return `${names[0]} and ${names[1]} are writing…`;
-  return "Several people are writing…";
+  if (names.length === 1) return interpolate(gettext("%(name)s is writing…"), { name: names[0] });
+  if (names.length === 2) {
+    return interpolate(gettext("%(first)s and %(second)s are writing…"), { first: names[0], second: names[1] });
+  }
+  return gettext("Several people are writing…");
 }
 
 /** Who is writing now; nobody is asked to say that they stopped. */

@@ -1,3 +1,5 @@
+import { gettext, interpolate, language, ngettext } from "chat/words.js";
+
 /**
  * A wait in the words that people read and hear. Numbers are round, because an estimate is: steps of 5 s below a
  * minute, of 15 s below five minutes, then minutes.
@@ -10,7 +12,6 @@ const STARTING_S = 5;
 const EXACT_AHEAD = 10;
 const NO_BREAK = "\u00a0";
 
-const language = globalThis.document?.documentElement?.lang || "en";
 const number = new Intl.NumberFormat(language);
 const unit = (name) => new Intl.NumberFormat(language, { style: "unit", unit: name, unitDisplay: "long" });
 const spokenUnits = { hour: unit("hour"), minute: unit("minute"), second: unit("second") };
@@ -47,24 +48,31 @@ export function spokenDuration(seconds) {
 /** "about 40 s, usually under 1 min 15"; empty if nobody can tell. */
 export function timeWords({ leftS, underS }, say = duration) {
   if (leftS === null) return "";
-  if (leftS === 0) return "any moment";
-  if (leftS < STARTING_S) return "starting";
+  if (leftS === 0) return gettext("any moment");
+  if (leftS < STARTING_S) return gettext("starting");
   const about = rounded(leftS);
   const under = rounded(underS ?? 0, Math.ceil);
-  return under > about ? `about ${say(about)}, usually under ${say(under)}` : `about ${say(about)}`;
+  if (under <= about) return interpolate(gettext("about %(time)s"), { time: say(about) });
+  return interpolate(gettext("about %(time)s, usually under %(limit)s"), { time: say(about), limit: say(under) });
 }
 
 function aheadWords(ahead, isOwn) {
-  if (ahead === null) return "Waiting for its turn";
-  const whom = isOwn ? " of you" : "";
-  if (ahead === 0) return isOwn ? "You are next" : "Next in line";
-  return ahead < EXACT_AHEAD ? `${number.format(ahead)} ahead${whom}` : `About ${number.format(ahead)} ahead${whom}`;
+  if (ahead === null) return gettext("Waiting for its turn");
+  if (ahead === 0) return isOwn ? gettext("You are next") : gettext("Next in line");
+  return interpolate(aheadSentence(ahead, isOwn), { count: number.format(ahead) });
+}
+
+function aheadSentence(ahead, isOwn) {
+  if (ahead < EXACT_AHEAD && isOwn) return ngettext("%(count)s ahead of you", "%(count)s ahead of you", ahead);
+  if (ahead < EXACT_AHEAD) return ngettext("%(count)s ahead", "%(count)s ahead", ahead);
+  return isOwn ? gettext("About %(count)s ahead of you") : gettext("About %(count)s ahead");
 }
 
 /** Where it stands and how long it takes: "2 ahead of you · about 40 s, usually under 1 min 15". */
 export function waitLine(wait, isOwn, say = duration) {
-  if (wait.why === "blocked") return wait.message || "This model does not answer just now.";
-  const place = wait.why === "own" ? "Waits for another answer of yours to end" : aheadWords(wait.ahead, isOwn);
+  if (wait.why === "blocked") return gettext(wait.message) || gettext("This model does not answer just now.");
+  const behindOwn = gettext("Waits for another answer of yours to end");
+  const place = wait.why === "own" ? behindOwn : aheadWords(wait.ahead, isOwn);
   return [place, timeWords(wait, say)].filter(Boolean).join(" · ");
 }
 
@@ -73,17 +81,21 @@ export function waitReason({ why, resumeS }, say = duration) {
   const resume = resumeS ? say(rounded(resumeS)) : "";
   switch (why) {
     case "paused":
-      return resume ? `The provider asked us to wait ${resume}` : "The provider asked us to wait";
+      return resume
+        ? interpolate(gettext("The provider asked us to wait %(time)s"), { time: resume })
+        : gettext("The provider asked us to wait");
     case "overloaded":
-      return resume ? `The provider is overloaded; it is asked again in ${resume}` : "The provider is overloaded";
+      return resume
+        ? interpolate(gettext("The provider is overloaded; it is asked again in %(time)s"), { time: resume })
+        : gettext("The provider is overloaded");
     case "probing":
-      return "The provider was overloaded; one question finds out whether it is back";
+      return gettext("The provider was overloaded; one question finds out whether it is back");
     case "blocked":
-      return "Your question keeps its place for a while";
+      return gettext("Your question keeps its place for a while");
     case "overtaken":
-      return "Others who have used less go first";
+      return gettext("Others who have used less go first");
     case "slower":
-      return "It takes longer than foreseen";
+      return gettext("It takes longer than foreseen");
     default:
       return "";
   }
@@ -97,9 +109,11 @@ export function spokenWait(wait, isOwn) {
 
 /** A model's present wait, as the picker shows it beside its name; empty if it is free. */
 export function modelWait({ p50_s: p50S, why, message }) {
-  const about = p50S !== null && p50S >= STARTING_S ? `about ${duration(rounded(p50S))}` : "";
-  if (why === "blocked") return message || "not available now";
-  const reason = { paused: "its provider asks to wait", overloaded: "overloaded", probing: "overloaded" }[why];
+  const isLong = p50S !== null && p50S >= STARTING_S;
+  const about = isLong ? interpolate(gettext("about %(time)s"), { time: duration(rounded(p50S)) }) : "";
+  if (why === "blocked") return gettext(message) || gettext("not available now");
+  const busy = gettext("overloaded");
+  const reason = { paused: gettext("its provider asks to wait"), overloaded: busy, probing: busy }[why];
   return [reason, about].filter(Boolean).join(", ");
 }
 
@@ -107,6 +121,7 @@ const REFUSED_BY_THE_LINE = new Set(["queue_full", "lane_full", "wait_too_long",
 
 /** Why a question was not accepted, and when it may be. */
 export function refusalSentence({ code, message, retryAfterS }) {
-  if (!REFUSED_BY_THE_LINE.has(code) || !retryAfterS) return message;
-  return `${message} Try again in about ${duration(rounded(retryAfterS, Math.ceil))}.`;
+  if (!REFUSED_BY_THE_LINE.has(code) || !retryAfterS) return gettext(message);
+  const again = gettext("Try again in about %(time)s.");
+  return `${gettext(message)} ${interpolate(again, { time: duration(rounded(retryAfterS, Math.ceil)) })}`;
 }

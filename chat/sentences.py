@@ -1,0 +1,76 @@
+"""Sentences of the server that reach people through frames and rows, for translators.
+
+Frames and rows carry them in English: one frame goes to readers of many languages, and the engine knows none of them.
+Pages look them up when they are shown. Those with numbers in them are not here and stay English.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils.translation import gettext_noop as _
+
+SENTENCES: Final = (
+    _("owner"),
+    _("member"),
+    _("viewer"),
+    _("Something went wrong."),
+    _("This request was refused."),
+    _("There is nothing here, or it is not yours to see."),
+    _("You cannot do this here."),
+    _("The model's provider reported an error."),
+    _("The model's provider asked us to slow down."),
+    _("The account at the model's provider has reached its spending limit."),
+    _("The model's provider is overloaded."),
+    _("The model's provider could not be reached."),
+    _("The model's provider took too long."),
+    _("The model's provider refused the request."),
+    _("The model's provider sent something that could not be read."),
+    _("The answer broke off before its end."),
+    _("The model's provider no longer has this answer."),
+    _("The answer was stopped by this site's rules."),
+    _("The waiting line is being rebuilt."),
+    _("Live events are not available right now."),
+    _("The server was restarted while answering."),
+    _("The server that was answering is gone."),
+    _("It waited too long and was given up."),
+    _("The server lost its connection to the queue."),
+    _("Something broke at the model's provider."),
+    _("The model's provider did not answer the call in time."),
+    _("The connection to the model's provider was lost."),
+    _("The model's provider answered with a page instead of a stream."),
+    _("The address of the model's provider is not valid."),
+    _("The model's provider did not accept this server's key."),
+    _("This server's account may not use this model."),
+    _("The model's provider does not know this model."),
+    _("This conversation is too long for the model."),
+    _("The model's provider does not answer this prompt."),
+    _("The model's provider sent us to another address; we do not follow."),
+    _("The server that was answering is gone; another one goes on."),
+    _("The queue is not reachable. Your question is kept and runs as soon as it is back."),
+    _("You no longer take part in this conversation."),
+    _("You can read this conversation, but not write in it."),
+    _("Only an owner of this conversation can do this."),
+    _("This site offers no model: no provider key is set."),
+    _("The answer took too long and was cut off."),
+    _("There is no such answer."),
+    _("This answer cannot be read right now."),
+    _("Nobody can be answered just now."),
+    _("There is nobody of this name."),
+    _("There is no such role."),
+    _("A conversation keeps at least one owner."),
+    _("The question of this answer was deleted."),
+    _("This message was sent in another conversation already."),
+    _("Only its author can change a message."),
+    _("The question of this answer is gone."),
+    _("An answer is still being written here. Wait until it ends, or stop it."),
+    _("That message is empty: write something first."),
+    _("That message holds characters that cannot be stored."),
+    _("This is not possible right now. Try again soon."),
+    _("Something went wrong here."),
+    _("The demo model broke off, as you asked it to."),
+    _("The demo model asked us to slow down, as you wanted."),
+    _("ANTHROPIC_API_KEY is not set on this server."),
+    _("OPENAI_API_KEY is not set on this server."),
+    _("The server does not know this command: reload the page."),
+)
