@@ -7,33 +7,22 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from chat.models import Conversation, Participant
+from streaming.admin_base import ModelAdmin, ReadOnly, TabularInline
 
 
-class ReadOnly:
-    """Rows change through services only: they keep revisions and tell the people who watch."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ParticipantInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+class ParticipantInline(ReadOnly, TabularInline):  # type: ignore[type-arg]
     model = Participant
     fields = readonly_fields = ("user", "role", "joined_at")
     extra = 0
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class ConversationAdmin(ReadOnly, ModelAdmin):  # type: ignore[type-arg]
     list_display = ("id", "people", "message_count", "revision", "created_at", "changed_at")
-    fields = ("id", "revision", "created_at", "changed_at")
+    fieldsets = ((None, {"fields": ("id", "revision", "created_at", "changed_at")}),)
     inlines = (ParticipantInline,)
     search_fields = ("id", "participants__user__username")
     date_hierarchy = "created_at"
@@ -49,10 +38,10 @@ class ConversationAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
             found.title = str(found.pk)  # the page's heading; never saved
         return found
 
-    @admin.display(ordering="people_count")
+    @admin.display(description=_("people"), ordering="people_count")
     def people(self, row: Any) -> int:
         return int(row.people_count)
 
-    @admin.display(description="messages", ordering="written")
+    @admin.display(description=_("messages"), ordering="written")
     def message_count(self, row: Any) -> int:
         return int(row.written)

@@ -9,6 +9,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONCE, NONE, SELF
 
+from chatsite.admin_look import UNFOLD as UNFOLD
 from chatsite.offers import offered_auto, offered_models
 
 env = environ.Env()
@@ -26,6 +27,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 INSTALLED_APPS = [
     "daphne",  # first: its runserver speaks WebSocket
     "servestatic.runserver_nostatic",
+    "unfold",  # before the admin, whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -53,6 +55,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "chatsite.admin_policy.admin_policy",  # after (inside) the policy that it widens
 ]
 
 ROOT_URLCONF = "chatsite.urls"

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from streaming.lane_limits import ChargeMode, LaneLimits
 from streaming.ledger_models import Attempt, LoadRollup, PriceOverride, UsageRollup, UserRollup
@@ -99,6 +100,14 @@ class Generation(models.Model):
             models.Index(
                 fields=["user", "status"], name="generation_live_of_user", condition=models.Q(status__in=sorted(LIVE))
             ),
+        )
+        verbose_name = _("answer")
+        verbose_name_plural = _("answers")
+        permissions = (  # see `operators`
+            ("view_numbers", _("Can see numbers: the dashboard, live answers, lanes, workers")),
+            ("view_text", _("Can read what people write and are answered")),
+            ("stop_answers", _("Can stop and repeat answers")),
+            ("change_limits", _("Can change limits; pause, drain and resume lanes and workers")),
         )
 
     def __str__(self) -> str:

@@ -41,7 +41,7 @@ FRONT_DOORS = frozenset(
         "events",
         "states",
     }
-) | {"errors", "models", "cancellation"}
+) | {"errors", "models", "cancellation", "admin_base"}
 
 
 def test_the_import_contracts_hold() -> None:
