@@ -86,6 +86,10 @@ class StreamingSettings:
     user_tokens_per_month: int | None = None
     prompt_max_chars: int = 200_000
 
+    # History (see `rollups`): per minute for so many days, per hour for so many.
+    rollup_minutes_days: float = 7.0
+    rollup_hours_days: float = 400.0
+
     # Delivery to sockets (DESIGN 9).
     send_window_bytes: int = 262_144
     outbox_max_bytes: int = 262_144
