@@ -106,6 +106,7 @@ EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 LANGUAGE_CODE = "en"
 #: Those with a complete catalogue (chat/locale). The browser's wish counts, or a cookie: the account menu sets it.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "chat" / "locale"]
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_AGE = 31_536_000
 TIME_ZONE = "UTC"

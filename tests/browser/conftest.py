@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.acceptance.rig import Demo
-from tests.browser.person import Person
+from tests.browser.person import Person, log_in_once
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",  # continuous integration runs as root
@@ -49,15 +49,7 @@ def demo(chromium_path: str) -> Iterator[Demo]:
 
 @pytest.fixture(scope="session")
 def cookies(demo: Demo) -> Callable[[str], str]:
-    """The session cookie of a person, who logs in once: the site limits how often one address may."""
-    known: dict[str, str] = {}
-
-    def of(name: str) -> str:
-        if name not in known:
-            known[name] = demo.session(name).cookie
-        return known[name]
-
-    return of
+    return log_in_once(demo)
 
 
 # Not for the session: while Playwright's loop runs in this thread, no other module's async test could.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,18 @@ _WATCH_POLICY = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
+
+
+def log_in_once(demo: Demo) -> Callable[[str], str]:
+    """The session cookie of a person, who logs in once: the site limits how often one address may."""
+    known: dict[str, str] = {}
+
+    def cookie_of(name: str) -> str:
+        if name not in known:
+            known[name] = demo.session(name).cookie
+        return known[name]
+
+    return cookie_of
 
 
 class Person:

@@ -26,7 +26,7 @@ def test_somebody_logs_in_with_a_form_and_out_again(person: Come) -> None:
     ann.page.click("button[type=submit]")
     ann.page.wait_for_selector("text=Hello ann")
     ann.page.click("[popovertarget=account-menu]")
-    ann.page.click("#account-menu button")
+    ann.page.click("#account-menu button:text('Log out')")
     ann.page.wait_for_url("**/accounts/login/**")
     ann.page.go_back()
     ann.page.wait_for_url("**/accounts/login/**")  # nothing is shown from a cache

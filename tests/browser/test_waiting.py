@@ -14,7 +14,8 @@ import redis
 
 from streaming import fanout
 from tests.acceptance.rig import Demo
-from tests.browser.person import Person
+from tests.browser.axe import violations
+from tests.browser.person import Person, log_in_once
 
 pytestmark = pytest.mark.browser
 Come = Callable[..., Person]
@@ -54,14 +55,7 @@ def demo(chromium_path: str) -> Iterator[Demo]:
 
 @pytest.fixture(scope="module")
 def cookies(demo: Demo) -> Callable[[str], str]:
-    known: dict[str, str] = {}
-
-    def of(name: str) -> str:
-        if name not in known:
-            known[name] = demo.session(name).cookie
-        return known[name]
-
-    return of
+    return log_in_once(demo)
 
 
 def arrive(person: Come, name: str, **context: Any) -> Person:
@@ -228,6 +222,7 @@ def test_those_who_listen_hear_the_place_and_no_clock(person: Come) -> None:
     assert re.search(r"about \d+ seconds", heard(second)[-1][0])
     assert second.page.eval_on_selector(".wait-mark", "mark => getComputedStyle(mark).animationName") == "none"
     assert second.page.locator(f"{WAIT} .wait-cancel").inner_text() == "Cancel"
+    assert violations(second.page) == []
     end_all([first, second])
 
 

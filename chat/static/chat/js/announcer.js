@@ -15,7 +15,8 @@ export function spokenText(text) {
 /** What is said when an answer has ended. */
 export function endSentence({ status, text, end }) {
   if (status === "completed") return finished(text);
-  const reason = gettext(end.message ?? "") || (status === "expired" ? gettext("It waited too long.") : "");
+  const told = end.message ?? "";
+  const reason = gettext(told) || (status === "expired" ? gettext("It waited too long.") : "");
   const what = { stopped: gettext("Answer stopped."), interrupted: gettext("Answer broke off.") }[status];
   return `${what ?? gettext("No answer.")} ${reason}`.trim();
 }
