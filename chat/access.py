@@ -94,12 +94,12 @@ def _check_role(user: User, role: str, *, conversation_id: UUID) -> None:
 @prepared
 def _roles(conversation_id: UUID, user_id: int) -> QuerySet[Participant, str]:
     here = Participant.objects.filter(conversation_id=conversation_id, user_id=user_id, user__is_active=True)
-    return here.values_list("role", flat=True)
+    return here.filter(conversation__deleted_at__isnull=True).values_list("role", flat=True)
 
 
 @prepared
 def _homes(generation_id: UUID, user_id: int) -> QuerySet[Participant, UUID]:
-    here = Participant.objects.filter(user_id=user_id, user__is_active=True)
+    here = Participant.objects.filter(user_id=user_id, user__is_active=True, conversation__deleted_at__isnull=True)
     return here.filter(conversation__messages__generation_id=generation_id).values_list("conversation_id", flat=True)
 
 

@@ -13,10 +13,12 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from chat import sockets
+from chat.access import NotFound
+from chat.conversation_list import list_frames
 from chat.events import encode
 from chat.models import Conversation, Message
-from chat.selectors import conversation_changed, messages_by_id
-from chat.sockets import conversation_group
+from chat.selectors import conversation_changed, everybody, messages_by_id
+from chat.sockets import CONVERSATION, conversation_group
 from streaming import fanout, services
 from streaming.events import Queued
 from streaming.events import encode as encode_stream
@@ -26,11 +28,12 @@ from streaming.prepared import prepared
 QUEUE_IS_AWAY: Final = "The queue is not reachable. Your question is kept and runs as soon as it is back."
 
 
-def lock(conversation_id: UUID) -> Conversation:
-    """Changes of one conversation happen one after the other: each holds this row until it is committed."""
+def lock(conversation_id: UUID, *, deleted: bool = False) -> Conversation:
+    """Changes of one conversation happen one after the other: each holds this row until it is committed. Raises
+    NotFound if it was deleted meanwhile, unless the change is for deleted ones too."""
     found = _locked(conversation_id)
-    if not found:
-        raise Conversation.DoesNotExist
+    if not found or (found[0].deleted_at is not None and not deleted):
+        raise NotFound
     return found[0]
 
 
@@ -39,17 +42,24 @@ def _locked(pk: UUID) -> QuerySet[Conversation]:
     return Conversation.objects.select_for_update().filter(pk=pk).order_by()
 
 
-def next_revision(conversation: Conversation) -> int:
-    """The revision of the change that is being made; once per transaction, under the lock."""
+def next_revision(conversation: Conversation, *, news: bool = True, by: int | None = None) -> int:
+    """The revision of the change that is being made; once per transaction, under the lock. `news`: there is something
+    to read for everybody but `by`, who wrote it (a model: nobody)."""
     conversation.revision += 1
-    conversation.save(update_fields=["revision", "changed_at"])
+    if news:
+        conversation.news_revision, conversation.news_by_id = conversation.revision, by
+    conversation.save(update_fields=["revision", "changed_at", "news_revision", "news_by"])
     return conversation.revision
 
 
 def changed(conversation: Conversation, message_ids: Iterable[int] = (), start: Iterable[str] = ()) -> AfterEnd:
-    """What is to be done after the commit: tell all who watch, and start what may start."""
-    frame = encode(conversation_changed(conversation, messages_by_id(message_ids)))
-    return AfterEnd(broadcasts=[(conversation_group(conversation.pk), frame)], start=list(start))
+    """What is to be done after the commit: tell all who watch it or have it in their list, and start what may start."""
+    if conversation.deleted_at is not None:  # nobody can see it
+        return AfterEnd(start=list(start))
+    people = everybody(conversation.pk)
+    frame = encode(conversation_changed(conversation, messages_by_id(message_ids), people=people))
+    told = [(conversation_group(conversation.pk), frame), *list_frames(conversation, people)]
+    return AfterEnd(broadcasts=told, start=list(start))
 
 
 def stamp(message: Message, conversation: Conversation) -> int:
@@ -61,7 +71,7 @@ def stamp(message: Message, conversation: Conversation) -> int:
 
 async def carry_out(after: AfterEnd) -> None:
     """Do it, all at once: whoever asked waits for the first word. Never raises."""
-    groups = [group for group, _ in after.broadcasts]
+    groups = [group for group, _ in after.broadcasts if group.startswith(CONVERSATION)]
     await asyncio.gather(
         *(_start(generation_id, groups) for generation_id in after.start),
         *(_tell(group, frame) for group, frame in after.broadcasts),

@@ -7,23 +7,26 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from chat import changes, services, sockets
+from chat import changes, people, services, sockets
 from chat.access import Role, access_conversation, access_generation, access_stream
 from chat.commands import (
     Command,
     EditMessage,
+    ReadConversation,
     RetryGeneration,
     SendMessage,
     StartTyping,
     StopGeneration,
     SubscribeConversation,
+    SubscribeList,
     SubscribeStream,
     UnsubscribeConversation,
     UnsubscribeStream,
 )
+from chat.conversation_list import whole_list
 from chat.events import ConversationChanged, TypingStarted, encode
 from chat.selectors import changed_since
-from chat.sockets import ChatSocket, conversation_group
+from chat.sockets import ChatSocket, conversation_group, person_group
 from streaming import database, fanout, hub
 from streaming import services as streaming
 from streaming.errors import Refused
@@ -138,6 +141,28 @@ class CommandHandlers:
         self._socket.leave_conversation(str(command.conversation))
         reply()
 
+    async def read_conversation(self, command: ReadConversation, reply: Reply) -> None:
+        after = await database.call(people.mark_read, self._socket.user, command.conversation, command.revision)
+        reply()
+        self._carry_out(after)
+
+    async def subscribe_list(self, command: SubscribeList, reply: Reply) -> None:
+        socket = self._socket
+        socket.leave_list()
+        feed, group = _Feed(socket), person_group(socket.user.pk)
+        socket.list = membership = hub.get().join(group, feed.receive)
+        sockets.get().watch(socket, group)
+        try:
+            await _proven(membership)
+            listed = await database.call(whole_list, socket.user)
+        except BaseException:
+            socket.leave_list()
+            raise
+        socket.list_head = listed.list_head
+        reply()
+        await _when_there_is_room(socket, encode(listed))
+        feed.let_through()
+
     async def start_typing(self, command: StartTyping, reply: Reply) -> None:
         await database.call(access_conversation, self._socket.user, command.conversation, Role.MEMBER)
         reply()
@@ -163,6 +188,8 @@ _HANDLERS: Final[dict[type[Command], Callable[[CommandHandlers, Any, Reply], Awa
     UnsubscribeStream: CommandHandlers.unsubscribe_stream,
     SubscribeConversation: CommandHandlers.subscribe_conversation,
     UnsubscribeConversation: CommandHandlers.unsubscribe_conversation,
+    ReadConversation: CommandHandlers.read_conversation,
+    SubscribeList: CommandHandlers.subscribe_list,
     StartTyping: CommandHandlers.start_typing,
 }
 

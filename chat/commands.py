@@ -134,6 +134,23 @@ class UnsubscribeConversation(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadConversation(Command):
+    """One has seen everything of a conversation up to `revision`."""
+
+    TYPE: ClassVar[str] = "conversation.read"
+    conversation: ConversationId
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeList(Command):
+    """Receive one's list of conversations: first one `list.changed` with `complete: true`, then each entry that
+    changes."""
+
+    TYPE: ClassVar[str] = "list.subscribe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartTyping(Command):
     """Tell the others that one is writing; at most every 2 s is passed on."""
 
@@ -169,6 +186,8 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
         UnsubscribeStream,
         SubscribeConversation,
         UnsubscribeConversation,
+        ReadConversation,
+        SubscribeList,
         StartTyping,
         Ack,
         Pong,

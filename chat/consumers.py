@@ -131,6 +131,7 @@ class ChatConsumer(AsyncConsumer):
             await cancel(self._worker, within_s=FINISH_S)
         for conversation in self.socket.watched():
             self.socket.leave(conversation)
+        self.socket.leave_list()
         await self.socket.streams.aclose()
         await self.connection.aclose()
 

@@ -50,6 +50,29 @@ class MessageData(TypedDict):
     generation: GenerationData | None
 
 
+class ListEntryData(TypedDict):
+    """A conversation as its participant's list shows it. `revision` and `read_revision` only grow: an entry that is
+    behind in either is older. `people` is how many take part."""
+
+    conversation: str
+    title: str
+    role: str
+    people: int
+    revision: int
+    read_revision: int
+    changed_at: str
+    unread: bool
+    answering: bool
+
+
+class ListHeadData(TypedDict):
+    """What somebody's whole list adds up to: how many conversations, and the sum of all their `revision` and
+    `read_revision`."""
+
+    count: int
+    total: int
+
+
 class LimitsData(TypedDict):
     frame_bytes: int
     message_chars: int
@@ -121,12 +144,14 @@ class Error(Frame):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat(Frame):
     """Every 5 s while a stream is live on the socket, else every `heartbeat_s`; answered by `pong`. Whoever is behind
-    one of these positions or revisions has missed something and subscribes again."""
+    one of these positions or revisions has missed something and subscribes again; so does whose list adds up to
+    something else than `list_head` (a little old: whoever is ahead waits for the next one)."""
 
     TYPE: ClassVar[str] = "heartbeat"
     server_time: str
     streams: list[StreamHead]
     conversations: list[RevisionData]
+    list_head: ListHeadData | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +181,28 @@ class ConversationChanged(Frame):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationDeleted(Frame):
+    """`user` deleted a conversation. Nothing in it can be read or done any more, unless an owner takes it back soon."""
+
+    TYPE: ClassVar[str] = "conversation.deleted"
+    conversation: str
+    user: PersonData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListChanged(Frame):
+    """Entries of one's list of conversations as they are now, and ids of those that are gone from it. `complete` is
+    true for the whole list, the last changed first; of a very long one the oldest are left out, and `list_head` tells
+    what it adds up to with them."""
+
+    TYPE: ClassVar[str] = "list.changed"
+    entries: list[ListEntryData]
+    removed: list[str] = field(default_factory=list)
+    complete: bool | None = None
+    list_head: ListHeadData | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TypingStarted(Frame):
     """Somebody is writing. Never repeated if lost; to be forgotten after 5 s."""
 
@@ -175,7 +222,18 @@ class ModelsWaits(Frame):
 
 FRAME_TYPES: Final[dict[str, type[Frame]]] = {
     kind.TYPE: kind
-    for kind in (Hello, Ok, Error, Heartbeat, Reconnect, ConversationChanged, TypingStarted, ModelsWaits)
+    for kind in (
+        Hello,
+        Ok,
+        Error,
+        Heartbeat,
+        Reconnect,
+        ConversationChanged,
+        ConversationDeleted,
+        ListChanged,
+        TypingStarted,
+        ModelsWaits,
+    )
 }
 
 

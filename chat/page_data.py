@@ -11,8 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_noop
 
-from chat.events import ConversationChanged, GenerationData, MessageData
-from chat.selectors import ConversationSummary
+from chat.events import ConversationChanged, GenerationData, ListEntryData, MessageData
 from streaming.services import ModelChoice
 from streaming.states import LIVE
 
@@ -54,7 +53,7 @@ class MessageRow:
 @dataclass(frozen=True, slots=True)
 class Day:
     label: str
-    conversations: list[ConversationSummary]
+    entries: list[ListEntryData]
 
 
 def in_reading_order(messages: Iterable[MessageData]) -> list[MessageData]:
@@ -122,15 +121,15 @@ def model_rows(choices: Iterable[ModelChoice], default: str | None) -> list[dict
     ]
 
 
-def by_day(conversations: Iterable[ConversationSummary]) -> list[Day]:
+def by_day(entries: Iterable[ListEntryData]) -> list[Day]:
     """The list in groups, as people remember: today, yesterday, this week, the month."""
     today = timezone.localdate()
     days: list[Day] = []
-    for conversation in conversations:
-        label = _day_label(timezone.localdate(conversation.changed_at), today)
+    for entry in entries:
+        label = _day_label(timezone.localdate(datetime.fromisoformat(entry["changed_at"])), today)
         if not days or days[-1].label != label:
             days.append(Day(label, []))
-        days[-1].conversations.append(conversation)
+        days[-1].entries.append(entry)
     return days
 
 

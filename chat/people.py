@@ -12,7 +12,9 @@ from django.db.models import QuerySet
 from chat import changes
 from chat.access import Forbidden, NotFound, Role, User, access_conversation, id_of
 from chat.command_fields import Wrong, read_text
+from chat.conversation_list import gone_frame, list_frames
 from chat.models import Conversation, Participant
+from chat.selectors import everybody
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 
@@ -35,8 +37,20 @@ def rename(user: User, conversation_id: UUID, title: str) -> AfterEnd:
     conversation = changes.lock(conversation_id)
     conversation.title = _title(title)
     conversation.save(update_fields=["title"])
-    changes.next_revision(conversation)
+    changes.next_revision(conversation, news=False)
     return changes.changed(conversation)
+
+
+@transaction.atomic
+def mark_read(user: User, conversation_id: UUID, revision: int) -> AfterEnd:
+    """`user` has seen everything up to `revision`; their other devices are told."""
+    access_conversation(user, conversation_id)
+    conversation = changes.lock(conversation_id)
+    read = min(revision, conversation.revision)
+    mine = Participant.objects.filter(conversation=conversation, user_id=id_of(user))
+    if not mine.filter(read_revision__lt=read).update(read_revision=read):
+        return AfterEnd()
+    return AfterEnd(broadcasts=list_frames(conversation, everybody(conversation.pk), only=id_of(user)))
 
 
 @transaction.atomic
@@ -55,7 +69,7 @@ def add_participant(user: User, conversation_id: UUID, username: str, role: str 
     if role != Role.OWNER:
         _keep_an_owner(others)
     Participant.objects.update_or_create(conversation=conversation, user=person, defaults={"role": role})
-    changes.next_revision(conversation)
+    changes.next_revision(conversation, news=False)
     return changes.changed(conversation)
 
 
@@ -71,8 +85,9 @@ def remove_participant(user: User, conversation_id: UUID, person_id: int) -> Aft
     if leaving.role == Role.OWNER:
         _keep_an_owner(here.exclude(pk=leaving.pk))
     leaving.delete()
-    changes.next_revision(conversation)
-    return changes.changed(conversation)
+    changes.next_revision(conversation, news=False)
+    after = changes.changed(conversation)
+    return AfterEnd(broadcasts=[*after.broadcasts, gone_frame(person_id, conversation.pk)])
 
 
 def _keep_an_owner(others: QuerySet[Participant]) -> None:

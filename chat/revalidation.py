@@ -1,12 +1,14 @@
 """Rights withdrawn from open sockets: within 5 s of logout, deactivation, a new password or removal.
 
 Bulk updates send no signal, so the database is asked: one task per process, one batch of queries for all its sockets.
-The same batch brings the revisions that the heartbeats carry, which heals a lost `conversation.changed`.
+The same batch brings the revisions and the heads of lists that the heartbeats carry, which heals a lost
+`conversation.changed` or `list.changed`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from chat import sockets
+from chat.conversation_list import list_heads
 from chat.events import Error, encode
 from chat.models import Participant
 from chat.sockets import ChatSocket, Sockets
@@ -26,6 +29,8 @@ PERIOD_S: Final = 4.0
 CLOSE_SESSION_ENDED: Final = 4501
 #: Ids in one query: both databases take more, but plans and locks stay small.
 BATCH: Final = 1000
+#: Heads of lists are read for a fifth of the people in each round: heartbeats of idle sockets are not more frequent.
+LIST_ROUNDS: Final = 5
 SLICE: Final = 500
 """Sockets looked at before the loop gets another turn."""
 REMOVED: Final = "You no longer take part in this conversation."
@@ -54,7 +59,7 @@ def read_standing(session_keys: list[str], user_ids: list[int], conversations: l
         standing.passwords.update(active.values_list("pk", "password"))
     users = set(user_ids)
     for batch in _batches(conversations):
-        rows = Participant.objects.filter(conversation_id__in=batch)
+        rows = Participant.objects.filter(conversation_id__in=batch, conversation__deleted_at__isnull=True)
         for conversation, user, revision in rows.values_list("conversation_id", "user_id", "conversation__revision"):
             if user in users:
                 standing.revisions[str(conversation), user] = revision
@@ -73,10 +78,12 @@ def start() -> None:
 
 
 async def _run(registry: Sockets) -> None:
+    rounds = itertools.cycle(range(LIST_ROUNDS))
     while registry.all:
         await asyncio.sleep(PERIOD_S)
         try:
             await check(registry)
+            await look_at_lists(registry, next(rounds))
         except Exception as error:  # the database is away: nobody can have been removed since
             log.warning("rights could not be checked: %r", error)
     registry.revalidation = None
@@ -100,11 +107,22 @@ async def check(registry: Sockets) -> None:
             await asyncio.sleep(0)
 
 
+async def look_at_lists(registry: Sockets, part: int) -> None:
+    """The heads of the lists that are watched here, of every fifth person."""
+    asked = [socket for socket in registry.all if socket.list is not None and socket.user.pk % LIST_ROUNDS == part]
+    for sockets_of_batch in _batches(asked):
+        heads = await database.call(list_heads, {socket.user.pk for socket in sockets_of_batch})
+        for socket in sockets_of_batch:
+            if socket.list is not None:
+                socket.list_head = heads[socket.user.pk]
+
+
 def _judge(registry: Sockets, socket: ChatSocket, watched: set[str], standing: Standing) -> None:
     user = socket.user
     if socket.session_key not in standing.sessions or standing.passwords.get(user.pk) != user.password:
         for conversation in socket.watched():
             socket.leave(conversation)
+        socket.leave_list()
         registry.in_background(socket.connection.close(CLOSE_SESSION_ENDED))
         return
     for conversation in watched:

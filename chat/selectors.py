@@ -11,7 +11,6 @@ from uuid import UUID
 from django.db.models import Case, CharField, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from chat.access import User, id_of
 from chat.events import ConversationChanged, GenerationData, MessageData, ParticipantData, PersonData
 from chat.models import Conversation, Message, Participant
 from streaming.prepared import prepared
@@ -25,15 +24,6 @@ _ID_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationSummary:
-    id: UUID
-    title: str
-    role: str
-    revision: int
-    changed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class MessagePage:
     """Messages from old to new; `older` says whether there are more before them."""
 
@@ -41,27 +31,26 @@ class MessagePage:
     older: bool
 
 
-def conversation_list(user: User, limit: int = 200) -> list[ConversationSummary]:
-    """A person's conversations, the last changed one first."""
-    mine = Participant.objects.filter(user_id=id_of(user), user__is_active=True).select_related("conversation")
-    return [
-        ConversationSummary(row.conversation_id, str(row.conversation), row.role, it.revision, it.changed_at)
-        for row in mine.order_by("-conversation__changed_at")[:limit]
-        for it in (row.conversation,)
-    ]
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Somebody who takes part, and how far they have read."""
+
+    person: ParticipantData
+    read_revision: int
 
 
-def participants(conversation_id: UUID) -> list[ParticipantData]:
+def everybody(conversation_id: UUID) -> list[Here]:
     return [
-        {"id": pk, "name": person_name(first, last, username), "role": role}
-        for pk, first, last, username, role in _participants(conversation_id)
+        Here({"id": pk, "name": person_name(first, last, username), "role": role}, read)
+        for pk, first, last, username, role, read in _participants(conversation_id)
     ]
 
 
 @prepared
 def _participants(conversation_id: UUID) -> QuerySet[Participant, tuple[Any, ...]]:
     rows = Participant.objects.filter(conversation_id=conversation_id).order_by("pk")
-    return rows.values_list("user_id", "user__first_name", "user__last_name", "user__username", "role")
+    names = ("user__first_name", "user__last_name", "user__username")
+    return rows.values_list("user_id", *names, "role", "read_revision")
 
 
 def person(user: Any) -> PersonData:
@@ -121,13 +110,19 @@ def _changed_messages(conversation: Conversation, since: int) -> list[MessageDat
 
 
 def conversation_changed(
-    conversation: Conversation, messages: list[MessageData], *, complete: bool | None = None, older: bool | None = None
+    conversation: Conversation,
+    messages: list[MessageData],
+    *,
+    complete: bool | None = None,
+    older: bool | None = None,
+    people: list[Here] | None = None,
 ) -> ConversationChanged:
+    """`people`: those of the conversation, if somebody has asked for them already."""
     return ConversationChanged(
         conversation=str(conversation.pk),
         revision=conversation.revision,
         title=str(conversation),
-        participants=participants(conversation.pk),
+        participants=[here.person for here in (everybody(conversation.pk) if people is None else people)],
         messages=messages,
         complete=complete,
         older=older,

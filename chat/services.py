@@ -98,7 +98,7 @@ def _send(user: User, conversation_id: UUID, question: Message) -> Sent:
     if not conversation.title:
         conversation.title = _title(question.text)
         conversation.save(update_fields=["title"])
-    changes.next_revision(conversation)
+    changes.next_revision(conversation, by=id_of(user))
     # A question always begins as a waiting one; if nothing runs, its turn is now.
     question.pk, question.conversation, question.state = None, conversation, Message.State.PENDING
     changed = {changes.stamp(question, conversation)}
@@ -135,7 +135,7 @@ def edit_message(user: User, message_id: int, text: str) -> AfterEnd:
         raise Forbidden("Only its author can change a message.")
     conversation = changes.lock(message.conversation_id)
     message.refresh_from_db()  # its turn may have come since it was read
-    changes.next_revision(conversation)
+    changes.next_revision(conversation, by=id_of(user))
     message.text, message.edited_at = text, timezone.now()
     return changes.changed(conversation, [changes.stamp(message, conversation)])
 
@@ -156,7 +156,7 @@ def retry_reply(user: User, generation_id: UUID) -> Retried:
         raise Refused(
             "An answer is still being written here. Wait until it ends, or stop it.", code="busy", retryable=True
         )
-    changes.next_revision(conversation)
+    changes.next_revision(conversation, by=id_of(user))
     estimate = prompts.estimate_input(conversation.pk, answer.parent.text)
     request = streaming.request_generation(user_id=id_of(user), model=answer.model, input_estimate=estimate)
     new = _reply(conversation, answer.parent, answer.model, request.pk)
@@ -170,7 +170,7 @@ def generation_ended(generation_id: str) -> AfterEnd:
     if not answers:
         return AfterEnd()
     answer = answers[0]
-    conversation = changes.lock(answer.conversation_id)
+    conversation = changes.lock(answer.conversation_id, deleted=True)
     changes.next_revision(conversation)
     changed = {changes.stamp(answer, conversation)}
     started = _answer_next(conversation, changed)

@@ -9,18 +9,24 @@ from collections.abc import Coroutine
 from typing import Any, Final
 from uuid import UUID
 
-from chat.events import Heartbeat, PersonData, encode
+from chat.events import Heartbeat, ListHeadData, PersonData, encode
 from chat.selectors import now
 from streaming.connection import Connection
 from streaming.hub import Membership
 from streaming.subscription import Subscriptions
 
 SOCKETS_PER_USER: Final = 10
+CONVERSATION: Final = "conversation."
 log = logging.getLogger(__name__)
 
 
 def conversation_group(conversation_id: UUID | str) -> str:
-    return f"conversation.{conversation_id}"
+    return f"{CONVERSATION}{conversation_id}"
+
+
+def person_group(user_id: int) -> str:
+    """What concerns one person wherever they are: their list of conversations."""
+    return f"person.{user_id}"
 
 
 class ChatSocket:
@@ -37,6 +43,9 @@ class ChatSocket:
         #: Watched conversations, with the newest revision seen in the database.
         self.conversations: dict[str, Membership] = {}
         self.revisions: dict[str, int] = {}
+        #: The person's list of conversations, if this socket watches it, with its head in the database.
+        self.list: Membership | None = None
+        self.list_head: ListHeadData | None = None
         #: To which conversation each watched stream belongs.
         self.stream_homes: dict[str, str] = {}
 
@@ -52,6 +61,7 @@ class ChatSocket:
                 server_time=now(),
                 streams=self.streams.live(),
                 conversations=[{"conversation": key, "revision": known} for key, known in self.revisions.items()],
+                list_head=self.list_head,
             )
         )
 
@@ -71,6 +81,12 @@ class ChatSocket:
             membership.leave()
         self.revisions.pop(conversation, None)
         get().forget(self, conversation_group(conversation))
+
+    def leave_list(self) -> None:
+        if self.list is not None:
+            self.list.leave()
+        self.list = self.list_head = None
+        get().forget(self, person_group(self.user.pk))
 
     def leave_stream(self, generation: str) -> None:
         if self.stream_homes.pop(generation, None) is not None:
@@ -115,8 +131,8 @@ class Sockets:
             self._watching.pop(group, None)
 
     def deliver_here(self, group: str, frame: str) -> None:
-        """Hand a frame to this process's viewers of a conversation, for when the layer is away. Whom it does not reach,
-        the revisions in the heartbeat tell."""
+        """Hand a frame to this process's viewers of a conversation or list, for when the layer is away. Whom it does
+        not reach, the heartbeat tells."""
         for socket in self._watching.get(group, ()):
             socket.connection.deliver(frame)
 

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chat import changes, page_data, people, selectors
 from chat.access import Forbidden, NotFound, access_conversation, id_of
+from chat.conversation_list import whole_list
 from chat.forms import AddPersonForm, RenameForm
 from chat.models import Participant
 from streaming import services as streaming
@@ -144,7 +145,7 @@ def _before(request: HttpRequest) -> int | None:
 
 
 def _sidebar(request: HttpRequest) -> dict[str, Any]:
-    return {"days": page_data.by_day(selectors.conversation_list(request.user))}
+    return {"days": page_data.by_day(whole_list(request.user).entries)}
 
 
 def _models() -> list[dict[str, Any]]:

@@ -28,6 +28,8 @@ DATA: Final = (
     chat_events.LimitsData,
     chat_events.StreamHead,
     chat_events.RevisionData,
+    chat_events.ListEntryData,
+    chat_events.ListHeadData,
     chat_events.ModelWaitData,
 )
 _NAMES: Final[dict[Any, str]] = {
@@ -49,7 +51,12 @@ _SAMPLES: Final[dict[str, Any]] = {
     "streams": [{"generation": _ID, "position": "2-7", "epoch": "k3Jx9Qm2"}], "revision": 9, "since": 8,
     "conversations": [{"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "revision": 9}], "title": "Hubs",
     "participants": [{"id": 3, "name": "Ann Lee", "role": "owner"}], "removed": [41], "complete": True, "older": False,
-    "client_message_id": "0d1f-1", "after_ms": 3200,
+    "client_message_id": "0d1f-1", "after_ms": 3200, "list_head": {"count": 4, "total": 61},
+    "entries": [
+        {"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "title": "Hubs", "role": "owner", "people": 2,
+         "revision": 9, "read_revision": 7, "changed_at": "2026-11-20T09:59:58.121Z", "unread": True,
+         "answering": False},
+    ],
     "ahead": 7, "p50_s": 40.0, "p90_s": 70.0, "why": "paused", "resume_s": 20.0,
     "waits": {"demo": {"p50_s": 40.0, "p90_s": 70.0, "why": "open", "message": ""}},
     "messages": [
@@ -63,7 +70,10 @@ _SAMPLES: Final[dict[str, Any]] = {
     ],
 }  # fmt: skip
 #: Where one name means something else in one class.
-_SPECIAL: Final[dict[tuple[str, str], Any]] = {("message.edit", "message"): 42}
+_SPECIAL: Final[dict[tuple[str, str], Any]] = {
+    ("message.edit", "message"): 42,
+    ("list.changed", "removed"): ["0e02b2c3-58cc-4372-a567-0e02b2c3d479"],
+}
 
 
 def document(current: str) -> str:

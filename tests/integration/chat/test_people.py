@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db
 
 
 def frame_of(after: Any) -> dict[str, Any]:
-    """The one frame that tells of a change."""
-    ((_group, frame),) = after.broadcasts
+    """The one frame that tells those who watch of a change."""
+    (frame,) = (frame for group, frame in after.broadcasts if group.startswith("conversation."))
     return json.loads(frame)  # type: ignore[no-any-return]
 
 

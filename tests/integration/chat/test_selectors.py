@@ -15,19 +15,6 @@ def ids(messages: list[Any]) -> list[int]:
     return [message["id"] for message in messages]
 
 
-def test_the_list_shows_ones_own_conversations_last_changed_first() -> None:
-    ann, bob = make_person(), make_person()
-    old, new = make_conversation(ann), make_conversation(bob, viewers=[ann])
-    make_conversation(bob)
-    listed = selectors.conversation_list(ann)
-    assert [(item.id, item.role) for item in listed] == [(new.pk, "viewer"), (old.pk, "owner")]
-    send(ann, old)
-    assert [item.id for item in selectors.conversation_list(ann)] == [old.pk, new.pk]
-    ann.is_active = False
-    ann.save()
-    assert selectors.conversation_list(ann) == []
-
-
 def test_pages_reach_back_to_the_first_message() -> None:
     ann = make_person()
     conversation = make_conversation(ann)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from chat import page_data
 from chat.events import ConversationChanged, MessageData
-from chat.selectors import ConversationSummary
+from chat.selectors import moment
 from streaming.services import ModelChoice
 
 ME, OTHER = 1, 2
@@ -85,9 +85,9 @@ def test_the_initial_state_leaves_texts_to_the_page() -> None:
 def test_conversations_are_grouped_as_people_remember() -> None:
     now = timezone.now()
     ages = [0, 0, 1, 3, 400]
-    summaries = [ConversationSummary(uuid4(), str(age), "owner", 1, now - timedelta(days=age)) for age in ages]
-    days = page_data.by_day(summaries)
-    assert [(day.label, len(day.conversations)) for day in days][:3] == [
+    entries: list[Any] = [{"title": str(age), "changed_at": moment(now - timedelta(days=age))} for age in ages]
+    days = page_data.by_day(entries)
+    assert [(day.label, len(day.entries)) for day in days][:3] == [
         ("Today", 2), ("Yesterday", 1), ("Last seven days", 1),
     ]  # fmt: skip
     assert days[3].label == f"{now - timedelta(days=400):%B %Y}"
