@@ -1,12 +1,13 @@
 import { Answer } from "chat/answer.js";
 import { endSentence, spokenText } from "chat/announcer.js";
+import { ConversationFeed } from "chat/conversation_feed.js";
 import { messageState } from "chat/conversation_state.js";
 import { gettext, interpolate } from "chat/words.js";
 import { isLive } from "streaming/protocol.js";
 
 const SAID_CHARS = 200;
 
-/** Keeps the page equal to the conversation: rows from `conversation.changed`, running answers from their streams. */
+/** Keeps the page equal to the conversation: rows from its feed, running answers from their streams. */
 export class ConversationPage {
   #client;
   #state;
@@ -15,8 +16,6 @@ export class ConversationPage {
   #mayWrite;
   #answers = new Map();
   #endedHere = new Set();
-  /** Set between the answer to our subscription and the frame with the changes that follows it. */
-  #asked = false;
 
   /**
    * @param parts `{list, follower, announcer, typing, composer, empty, waits, showHeading(state), goneAway()}`;
@@ -39,11 +38,10 @@ export class ConversationPage {
   }
 
   listen() {
-    this.#client.on("connection.opened", () => this.#subscribe());
-    this.#client.on("conversation.changed", (frame) => this.#changed(frame));
-    this.#client.on("heartbeat", (frame) => this.#compareRevision(frame));
+    const feed = new ConversationFeed(this.#client, this.#state);
+    feed.view.watch(({ gone }, change) => (gone ? this.#parts.goneAway() : this.#changed(change)));
     this.#client.on("typing.started", (frame) => this.#typing(frame));
-    this.#client.on("error", (frame) => frame.conversation === this.#state.id && this.#parts.goneAway());
+    feed.open();
   }
 
   /** A message of ours that the server does not have yet. */
@@ -76,31 +74,11 @@ export class ConversationPage {
     this.#parts.follower.keepPlace(() => this.#show(added));
   }
 
-  #subscribe() {
-    const { id, revision } = this.#state;
-    const onOk = () => (this.#asked = true);
-    this.#asked = false;
-    this.#client.send("conversation.subscribe", { conversation: id, since: revision }, { onOk }).catch((error) => {
-      if (error.code === "not_found") this.#parts.goneAway();
-      else if (error.code !== "connection_lost") setTimeout(() => this.#subscribe(), 2000);
-    });
-  }
-
-  #compareRevision({ conversations }) {
-    const head = conversations.find(({ conversation }) => conversation === this.#state.id);
-    if (head !== undefined && head.revision > this.#state.revision) this.#subscribe();
-  }
-
-  #changed(frame) {
-    if (frame.conversation !== this.#state.id) return;
-    const isAnswer = this.#asked;
-    this.#asked = false;
-    const { hole, messages, removed } = this.#state.fold(frame, { isAnswer });
+  #changed({ messages, removed }) {
     for (const id of removed) this.#parts.list.remove(id);
     const came = messages.filter((message) => this.#isNew(message));
     this.#show(messages);
     for (const message of came) this.#came(message);
-    if (hole) this.#subscribe();
   }
 
   #isNew({ id, client_message_id: clientId }) {

@@ -24,6 +24,11 @@ export class ConversationState {
     for (const message of messages) this.#messages.set(message.id, message);
   }
 
+  /** Of a conversation of which nothing but its id is known: the first answer of its feed brings all. */
+  static unknown(conversation) {
+    return new ConversationState({ conversation, revision: null, title: "", participants: [], messages: [], older: false });
+  }
+
   /** In reading order. */
   get messages() {
     return [...this.#messages.values()].sort(inReadingOrder);

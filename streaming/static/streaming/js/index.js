@@ -1,5 +1,5 @@
 /**
- * A client for streams of answers, without any framework:
+ * A client for streams of answers, without any framework (README.md shows it at work):
  *
  *     const client = createClient();
  *     client.connection.watch(({ name }) => ...);
@@ -107,13 +107,26 @@ export class Client {
     if (this.connection.value.name === "live") this.send(type, fields).catch(() => {});
   }
 
-  /** The stream of a generation; all callers share one subscription. */
+  /** The stream of a generation, until `unsubscribe`; all callers share one subscription. */
   subscribe(generation, known) {
     return this.#subscriptions.open(generation, known);
   }
 
   unsubscribe(generation) {
     this.#subscriptions.close(generation);
+  }
+
+  /**
+   * Calls `watcher(state, change)` at each change of a stream; returns the function that ends it. When the last follower
+   * has left, the stream is let go, unless somebody subscribed to it.
+   */
+  follow(generation, watcher) {
+    return this.#subscriptions.follow(generation, watcher);
+  }
+
+  /** The present state of a stream that is subscribed or followed, else null. */
+  answer(generation) {
+    return this.#subscriptions.state(generation);
   }
 
   /** The final state of a generation that was learned from a row. */

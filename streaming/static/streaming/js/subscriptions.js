@@ -18,6 +18,8 @@ class Subscription {
     this.checked = false;
     this.headSeenBehind = null;
     this.backoff = backoff;
+    this.followers = 0;
+    this.isKept = false; // by somebody who will close it
   }
 
   /** Tells the watchers what `effect` changed. */
@@ -54,6 +56,31 @@ export class Subscriptions {
 
   /** The subscription of a generation; `known` is what the page already knows: `{status, model}`. */
   open(generation, known) {
+    const subscription = this.#find(generation, known);
+    subscription.isKept = true;
+    return subscription;
+  }
+
+  follow(generation, watcher) {
+    const subscription = this.#find(generation);
+    const end = subscription.state.watch(watcher);
+    let isFollowing = true;
+    subscription.followers += 1;
+    return () => {
+      if (!isFollowing) return;
+      isFollowing = false;
+      end();
+      subscription.followers -= 1;
+      const isLast = subscription.followers === 0 && !subscription.isKept;
+      if (isLast && this.#open.get(generation) === subscription) this.close(generation);
+    };
+  }
+
+  state(generation) {
+    return this.#open.get(generation)?.state.value ?? null;
+  }
+
+  #find(generation, known) {
     let subscription = this.#open.get(generation);
     if (subscription === undefined) {
       const stream = new Stream(generation, known);
