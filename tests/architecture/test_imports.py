@@ -40,6 +40,8 @@ FRONT_DOORS = frozenset(
         "prompt",
         "events",
         "states",
+        "markdown",
+        "highlighting",
     }
 ) | {"errors", "models", "cancellation", "admin_base"}
 
