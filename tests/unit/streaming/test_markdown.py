@@ -55,7 +55,7 @@ def html_of(blocks: list[Block]) -> str:
     return "".join(block.html or "" for block in blocks)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(DOCUMENTS, CUTS, st.booleans())
 @example("[a]\n\n[a]: http://a.example\n", [3], False)
 @example("[a]: http://a.example\n'title'\n\n[a]\n", [50], False)
@@ -69,7 +69,7 @@ def test_blocks_one_by_one_are_the_document(text: str, sizes: list[int], cut_end
     assert not "".join(text.split("\n")[covered:]).strip(), "only blank lines are in no block"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(DOCUMENTS, CUTS, st.integers(0, 400))
 def test_another_attempt_goes_on_where_the_first_one_was_cut(text: str, sizes: list[int], cut: int) -> None:
     first, blocks = BlockRenderer(), list[Block]()
