@@ -85,3 +85,40 @@ def test_right_to_left_mirrors_the_page_and_nothing_sticks_out(person: Come) -> 
     assert ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     question = ann.page.locator('.message[data-role="user"] .message-text')
     assert question.evaluate("element => getComputedStyle(element).direction") == "rtl"
+
+
+def test_the_sheet_of_keys_opens_and_closes_by_keys_and_gives_the_focus_back(person: Come) -> None:
+    ann = person("ann")
+    address = ann.start_conversation()
+    ann.page.focus("#composer-text")
+    ann.page.keyboard.press("?")
+    assert ann.page.input_value("#composer-text") == "?"
+    ann.page.fill("#composer-text", "")
+    ann.page.focus("#transcript")
+    ann.page.keyboard.press("?")
+    ann.page.wait_for_selector("#shortcuts[open]")
+    assert violations(ann.page) == []
+    ann.page.keyboard.press("Escape")
+    assert ann.page.evaluate("document.activeElement.id") == "transcript"
+    ann.page.keyboard.press("Control+Shift+O")
+    ann.page.wait_for_url(lambda url: url != address)
+
+
+def test_answers_are_read_by_paragraph_and_shown_when_finished_if_so_wished(person: Come) -> None:
+    ann = person("ann")
+    ann.start_conversation()
+    ann.page.click("[popovertarget=account-menu]")
+    ann.page.select_option("#read-aloud", "paragraph")
+    ann.page.check("#calm")
+    ann.page.keyboard.press("Escape")
+    ann.ask("markdown please")
+    ann.page.wait_for_selector('.message[data-state="answering"]')
+    assert not ann.page.locator('.message[data-role="assistant"] .message-text').is_visible()
+    ann.wait_state("done")
+    assert ann.page.locator('.message[data-role="assistant"] .message-text').is_visible()
+    said = [line for line in ann.said() if line not in ("Message sent", "demo is answering")]
+    assert len(said) >= 2
+    ann.page.reload()
+    ann.wait_live()
+    assert ann.page.input_value("#read-aloud") == "paragraph"
+    assert ann.page.is_checked("#calm")

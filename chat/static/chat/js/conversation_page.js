@@ -18,7 +18,7 @@ export class ConversationPage {
   #endedHere = new Set();
 
   /**
-   * @param parts `{list, follower, announcer, typing, composer, empty, waits, showHeading(state), goneAway()}`;
+   * @param parts `{list, follower, announcer, readAloud, typing, composer, empty, waits, showHeading(state), goneAway()}`;
    *   `composer` is null for those who may only read, `goneAway` is called when we may not even do that any more
    */
   constructor(client, state, parts, { user, role }) {
@@ -136,17 +136,18 @@ export class ConversationPage {
 
   #follow({ parent, generation: { id: generation, status, model } }, view) {
     if (this.#answers.has(generation)) return;
-    const { announcer, waits } = this.#parts;
+    const { announcer, readAloud, waits } = this.#parts;
     const name = model || gettext("The model");
     const listener = {
       onFirstText: () => announcer.say(interpolate(gettext("%(name)s is answering"), { name })),
       onWaiting: (sentence) => announcer.sayWaiting(sentence),
       onStarted: () => announcer.stopWaiting(),
       onReplaced: () => announcer.say(gettext("Part of the answer was lost and is written again")),
-      onEnded: (end) => this.#ended(generation, end),
+      onEnded: (end) => this.#ended(generation, lastWords(end)),
     };
     const isOwn = this.#state.message(parent)?.author?.id === this.#me;
     const subscription = this.#client.subscribe(generation, { status, model });
+    const lastWords = readAloud.follow(subscription, announcer, endSentence);
     this.#answers.set(generation, new Answer(view, subscription, { generation, isOwn, ...waits }, listener));
     if (this.#mayWrite) view.onCancel(() => this.#cancel(generation));
   }
@@ -161,10 +162,10 @@ export class ConversationPage {
     }
   }
 
-  #ended(generation, state) {
+  #ended(generation, sentence) {
     this.#endedHere.add(generation);
     this.#parts.announcer.stopWaiting();
-    this.#parts.announcer.say(endSentence(state));
+    this.#parts.announcer.say(sentence);
     this.#settleDown();
   }
 

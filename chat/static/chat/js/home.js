@@ -1,3 +1,5 @@
+import { setUpShortcuts } from "chat/shortcuts.js";
 import { setUpSidebar } from "chat/sidebar.js";
 
 setUpSidebar(document);
+setUpShortcuts(document);

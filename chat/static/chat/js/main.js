@@ -8,8 +8,10 @@ import { MessageList } from "chat/message_list.js";
 import { ModelPicker } from "chat/model_picker.js";
 import { Outbox } from "chat/outbox.js";
 import { showPeople } from "chat/people_list.js";
+import { ReadAloud } from "chat/read_aloud.js";
 import { Follower } from "chat/scroll.js";
 import { Sending, refusal } from "chat/sending.js";
+import { setUpShortcuts } from "chat/shortcuts.js";
 import { setUpSidebar } from "chat/sidebar.js";
 import { TypingLine } from "chat/typing.js";
 import { WaitMemory } from "chat/wait_memory.js";
@@ -28,6 +30,7 @@ const client = createClient();
 const outbox = new Outbox(initial.user, state.id, sessionStorage);
 
 setUpSidebar(document);
+setUpShortcuts(document);
 new ConnectionLine(element("connection"), client);
 const announcer = new Announcer(element("announcer"), browserClock);
 const follower = new Follower(element("transcript"), element("messages"), element("jump"));
@@ -42,6 +45,7 @@ const page = new ConversationPage(
     typing: new TypingLine(element("typing"), browserClock),
     empty: element("empty"),
     waits: { memory: new WaitMemory(sessionStorage, epochMs), now: epochMs },
+    readAloud: setUpReadAloud(),
     follower,
     announcer,
     composer,
@@ -126,6 +130,11 @@ function showHeading({ title, participants }) {
   const entry = document.querySelector('.sidebar a[aria-current="page"]');
   if (entry !== null) entry.textContent = title;
   showPeople(element("people-list"), element("people-count"), participants, initial.user);
+}
+
+function setUpReadAloud() {
+  element("read-aloud-choice").hidden = false;
+  return new ReadAloud(element("read-aloud"), element("calm"), localStorage);
 }
 
 function setUpOlder() {
