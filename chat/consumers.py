@@ -27,7 +27,7 @@ from chat.rate_limit import Strikes, TokenBucket
 from chat.selectors import now, person
 from chat.sockets import ChatSocket
 from chat.strict_json import FRAME_MAX_BYTES
-from streaming import conf
+from streaming import conf, web_now
 from streaming.cancellation import cancel
 from streaming.connection import Connection, Send
 from streaming.errors import StreamingError
@@ -114,6 +114,7 @@ class ChatConsumer(AsyncConsumer):
         self._tell(self._hello())
         asyncio.get_running_loop().call_soon(model_waits.get().tell, self.socket)  # `hello` is alone in its envelope
         revalidation.start()
+        web_now.start(lambda: len(sockets.get().all))
         restart.prepare()
         if sockets.get().restarting:  # it came between the hint and the end
             self.connection.send_frame(restart.hint(len(sockets.get().all)))

@@ -88,7 +88,7 @@ class StreamHead(TypedDict):
 
 class ModelWaitData(TypedDict):
     """What somebody who asks this model now would wait: the expected time and the one that nine of ten stay below; null
-    if nobody can tell. `why`: open, paused, overloaded, probing, blocked; `message` says it to people, if need be."""
+    if nobody can tell. `why`: open, paused, overloaded, probing, held, blocked; `message`: for people, if need be."""
 
     p50_s: float | None
     p90_s: float | None

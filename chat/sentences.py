@@ -73,4 +73,6 @@ SENTENCES: Final = (
     _("ANTHROPIC_API_KEY is not set on this server."),
     _("OPENAI_API_KEY is not set on this server."),
     _("The server does not know this command: reload the page."),
+    _("An administrator paused this model. Your question keeps its place."),
+    _("An administrator takes this model out of service."),
 )

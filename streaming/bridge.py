@@ -12,13 +12,13 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import uvloop
 from redis import RedisError
 
-from streaming import conf, keys, providers, redis_client, worker_slots
+from streaming import conf, keys, providers, redis_client, worker_orders, worker_slots, workers_now
 from streaming.cancellation import cancel
 from streaming.lane_values import Ticket
 from streaming.pacer import Pacer
@@ -40,6 +40,8 @@ class Bridge:
         providers.preload()
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.slots_max = conf.get().worker_streams_max
+        #: Tells whoever fetches tasks for us whether to go on; called on our loop.
+        self.fetch: Callable[[bool], None] = lambda goes_on: None
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bridge", daemon=True)
         self._thread.start()
@@ -63,14 +65,16 @@ class Bridge:
             self._loop.close()  # the channel layer gives its connections back with the loop
 
     async def _open(self) -> None:
-        await self._renew_lease(self.slots_max)  # before anything can be claimed in our name
+        self._pace = workers_now.Pace()
         self.publisher = Publisher()
         self.runner = Runner(self.publisher, self.worker_id)
+        await self._renew_lease(self.slots_max)  # before anything can be claimed in our name
         self._pacer = Pacer(self.worker_id)
         self._beat = asyncio.create_task(self._beat_forever())
+        self._obey = asyncio.create_task(self._obey_forever())
 
     async def _close(self) -> None:
-        await cancel(self._beat)
+        await cancel(self._beat, self._obey)
         await self._pacer.aclose()
         await self.runner.aclose()
         await self.publisher.aclose()
@@ -88,12 +92,33 @@ class Bridge:
             await self._renew_lease(self._slots())
 
     def _slots(self) -> int:
-        """Streams that may run here at once: once it shuts down, those that do."""
-        return self.slots_max if self.runner.drain_at is None else len(self.runner.runs)
+        """Streams that may run here at once: once it shuts down or rests, those that do."""
+        works = self.runner.drain_at is None and not self.runner.rests
+        return self.slots_max if works else len(self.runner.runs)
+
+    async def _obey_forever(self) -> None:
+        """Whoever is told to rest says so at once: then its slots are given to nobody."""
+        while True:
+            await asyncio.sleep(worker_orders.PERIOD_S)
+            try:
+                order = await worker_orders.read(redis_client.get(), self.worker_id)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.debug("orders could not be read (%s)", type(error).__name__)
+                continue
+            rests = self.runner.rests if order is None else order == "rest"
+            if rests != self.runner.rests:
+                log.warning("an administrator ordered this worker to %s", order)
+                self.runner.rests = rests
+                self.fetch(not rests)
+                await self._renew_lease(self._slots())
+
+    def _about(self) -> dict[str, Any]:
+        state = "ending" if self.runner.drain_at is not None else "resting" if self.runner.rests else "working"
+        return workers_now.about(state, len(self.runner.runs), self.slots_max, self._pace.per_s(self.runner.tokens()))
 
     async def _renew_lease(self, slots: int) -> None:
         try:
-            await worker_slots.renew(redis_client.get(), self.worker_id, slots, round(LEASE_S * 1000))
+            await worker_slots.renew(redis_client.get(), self.worker_id, slots, round(LEASE_S * 1000), self._about())
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("the worker's lease could not be renewed (%s)", type(error).__name__)
 

@@ -60,6 +60,11 @@ class Connection:
         #: How many live streams this socket watches: they set the pace of its heartbeats.
         self.live_streams = 0
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Queued, or sent and not yet acknowledged."""
+        return self._outbox.size + self._window.in_flight
+
     def start(self) -> None:
         """Start the writer. Call it once the socket is accepted."""
         self._writer = asyncio.create_task(self._run(), name="socket writer")

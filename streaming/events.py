@@ -141,7 +141,7 @@ class Queued(StreamEvent):
 
     In a lane: `ahead` start before it as things stand; `p50_s` and `p90_s` are the expected wait and the one that nine
     of ten stay below; `resume_s`: when the provider opens again; `why`: open, own (an answer of the same person),
-    paused, overloaded, probing, blocked, or overtaken, slower for a number that rose.
+    paused, overloaded, probing, held, blocked, or overtaken, slower for a number that rose.
     """
 
     TYPE: ClassVar[str] = "stream.queued"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from django.db import Error as DatabaseError
@@ -49,6 +49,9 @@ class Feeds:
         if self._witness is None:
             self._witness = asyncio.create_task(self._bear_witness(), name="witness")
         return feed
+
+    def all(self) -> Collection[StreamFeed]:
+        return self._feeds.values()
 
     def _forget(self, feed: StreamFeed) -> None:
         if self._feeds.get(feed.generation) is feed:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 Refusal = Literal["begin", "append", "checkpoint", "finish"]
 _counts: Counter[str] = Counter()
@@ -23,6 +24,6 @@ def counts() -> dict[str, int]:
     return dict(_counts)
 
 
-def lease_value(slots: int) -> str:
-    """`slots`: streams that this process can run at once."""
-    return json.dumps({"fenced": counts(), "slots": slots})
+def lease_value(slots: int, about: Mapping[str, Any]) -> str:
+    """`slots`: streams that this process can run at once; `about` it: see `workers_now`."""
+    return json.dumps({"fenced": counts(), "slots": slots, **about})

@@ -5,8 +5,12 @@
     s:{<id>}:log             stream   log_ttl_s, per write   replay_log
     s:{<id>}:stop            string   log_ttl_s              replay_log (a stop before the log began)
     worker:<id>              string   10 s, renewed 2.5 s    worker_slots: this process is alive
+    worker:<id>:order        string   1 day, per reading     worker_orders: what an administrator ordered it
     workers:known            set      7 days, renewed 2.5 s  worker_slots: whose lease to look for
     workers:watch            hash     60 s, renewed 2 s      witness: since when leases are watched without a break
+    web:<id>                 string   10 s, renewed 3 s      web_now: what a web process says of itself
+    web:<id>:viewers         hash     10 s, renewed 3 s      web_now: the viewers of each stream there
+    webs:known               set      7 days, renewed 3 s    web_now: whose word to look for
     pacer:leader             string   5 s, renewed 1 s       pacer
     lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
 
@@ -19,6 +23,7 @@ from __future__ import annotations
 PACER_LEADER = "pacer:leader"
 WORKER_WATCH = "workers:watch"
 WORKERS_KNOWN = "workers:known"
+WEBS_KNOWN = "webs:known"
 
 
 def stream_meta(generation_id: str) -> str:
@@ -35,6 +40,18 @@ def stream_stop(generation_id: str) -> str:
 
 def worker_lease(worker_id: str) -> str:
     return f"worker:{worker_id}"
+
+
+def worker_order(worker_id: str) -> str:
+    return f"worker:{worker_id}:order"
+
+
+def web_lease(web_id: str) -> str:
+    return f"web:{web_id}"
+
+
+def web_viewers(web_id: str) -> str:
+    return f"web:{web_id}:viewers"
 
 
 _LANE_PARTS = ("state", "order", "parked", "inflight", "tickets", "users", "finish", "history")

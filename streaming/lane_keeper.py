@@ -21,6 +21,7 @@ from redis import RedisError
 from streaming import accuracy, database, dispatcher, lane_rebuild, lane_rows, lanes, redis_client, worker_slots
 from streaming.cancellation import cancel
 from streaming.lane_boards import LaneBoards
+from streaming.lane_limits import Hold
 from streaming.lane_rebuild import Orders, Reconciler
 from streaming.lane_values import Drained, LaneLost
 
@@ -92,7 +93,15 @@ class LaneKeeper:
             await dispatch((await store.configure(new.limits)).drained)
         if old is None or old.slots != new.slots:
             await dispatch((await store.set_capacity(new.slots)).drained)
+        if old is None or old.hold != new.hold:
+            await self._hold(new.hold)
         self._applied = new
+
+    async def _hold(self, order: Hold | None) -> None:
+        if order is not None:
+            await self._store.hold(order)
+        else:
+            await dispatch(await self._store.release())
 
     async def _remember(self, blocked: str) -> None:
         """Whether it is blocked, the lane knows best; its row does after a loss of memory."""
@@ -122,7 +131,7 @@ class LaneKeepers:
         rows = await database.call(lane_rows.settings_of, dict.fromkeys([*lanes.names(), *self._busy]))
         total = await worker_slots.total(redis_client.get())
         for name, row in rows.items():
-            self._order(name, Orders(row.limits(), row.blocked_reason, self._share(name, total)))
+            self._order(name, Orders(row.limits(), row.blocked_reason, self._share(name, total), row.hold()))
         await self._end(self._tasks.keys() - rows.keys())
         if now >= self._prune_at and not await database.call(accuracy.prune):
             self._prune_at = now + PRUNE_S

@@ -18,10 +18,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 MINUTE_S: Final = 60.0
 COARSE_S: Final = 5.0
+PAUSED: Final = "An administrator paused this model. Your question keeps its place."
+DRAINING: Final = "An administrator takes this model out of service."
 _WINDOWS_S: Final = (1.0, 60.0, 3600.0, 86_400.0)
 
 
@@ -36,6 +38,20 @@ class Budget(StrEnum):
     REQUESTS = "r"
     INPUT = "i"
     OUTPUT = "o"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An administrator's order to a lane: nobody starts, what runs goes on. While it pauses, questions are accepted and
+    wait; while it drains, new ones are refused. `until_ms` 0: until it is withdrawn."""
+
+    kind: Literal["pause", "drain"]
+    until_ms: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """For the people who wait; why, only administrators read."""
+        return PAUSED if self.kind == "pause" else DRAINING
 
 
 @dataclass(frozen=True, slots=True)

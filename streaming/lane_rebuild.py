@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from streaming import database, lane_rows
-from streaming.lane_limits import LaneLimits
+from streaming.lane_limits import Hold, LaneLimits
 from streaming.lane_rows import Seen
 from streaming.lane_snapshot import Place, chunks
 from streaming.lane_store import BATCH, LaneStore
@@ -31,6 +31,7 @@ class Orders:
     limits: LaneLimits
     blocked: str = ""
     slots: int | None = None
+    hold: Hold | None = None
 
 
 async def rebuild(store: LaneStore, orders: Orders, token: str) -> Drained | None:
@@ -47,6 +48,8 @@ async def rebuild(store: LaneStore, orders: Orders, token: str) -> Drained | Non
     log.log(logging.WARNING if rows else logging.INFO, "lane %s was built from %s rows", store.lane, len(rows))
     if orders.blocked:
         await store.block(orders.blocked)
+    if orders.hold is not None:
+        await store.hold(orders.hold)
     await store.set_capacity(orders.slots)
     await _write_places(store, rows)
     return (await store.configure(orders.limits)).drained

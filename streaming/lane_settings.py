@@ -14,9 +14,9 @@ from kombu.exceptions import KombuError
 from redis import RedisError
 
 from streaming import dispatcher, redis_client
-from streaming.lane_limits import LaneLimits
+from streaming.lane_limits import Hold, LaneLimits
 from streaming.lane_store import LaneStore
-from streaming.lane_values import Drained, LaneLost
+from streaming.lane_values import NOTHING, Drained, LaneLost
 
 APPLY_TIMEOUT_S: Final = 2.0
 _AWAY: Final = (TimeoutError, OSError, RedisError, KombuError, LaneLost)
@@ -35,6 +35,21 @@ async def apply(name: str, limits: LaneLimits) -> bool:
 async def unblock(name: str) -> bool:
     """Let a lane go on that a provider's refusal closed. Never raises; False: nothing changed."""
     return await _ask(name, LaneStore.unblock)
+
+
+async def hold(name: str, order: Hold) -> bool:
+    """Let nobody start. Never raises; False: the pacer does it, from the row."""
+
+    async def held(lane: LaneStore) -> Drained:
+        await lane.hold(order)
+        return NOTHING
+
+    return await _ask(name, held)
+
+
+async def release(name: str) -> bool:
+    """Withdraw the order. Never raises; False: the pacer does it, from the row."""
+    return await _ask(name, LaneStore.release)
 
 
 async def _ask(name: str, operation: Callable[[LaneStore], Awaitable[Drained]]) -> bool:

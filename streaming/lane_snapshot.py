@@ -84,7 +84,7 @@ class Snapshot:
     #: Tickets in the order, all of them; `waiting` holds the first ones.
     depth: int
     parked_depth: int
-    #: Why nobody may start (blocked, paused, overloaded, probing; empty: they may), and until when; 0: not known.
+    #: Why nobody may start (blocked, held, paused, overloaded, probing; empty: they may), and until when; 0: not known.
     closed: str
     closed_until_ms: int
     #: A sentence if the lane is blocked.
@@ -102,6 +102,9 @@ class Snapshot:
     #: Where the next ticket of a user would stand; the others' would stand at `virtual`.
     finish: dict[str, int]
     history: list[Event] = field(default_factory=list)
+    #: An administrator's order that is in force ("pause", "drain" or none), and its sentence for people.
+    held: str = ""
+    held_why: str = ""
 
     @property
     def closed_s(self) -> float:
@@ -111,7 +114,22 @@ class Snapshot:
 
 def parse_snapshot(reply: Sequence[Any]) -> Snapshot:
     """From the reply of `snapshot` in lane_view.lua."""
-    now, epoch, virtual, depth, parked_depth, closed, until, blocked, slots, user_slots, events, *lists = reply
+    (
+        now,
+        epoch,
+        virtual,
+        depth,
+        parked_depth,
+        closed,
+        until,
+        blocked,
+        held,
+        held_why,
+        slots,
+        user_slots,
+        events,
+        *lists,
+    ) = reply
     buckets, running, waiting, parked, deep, finish, history = lists
     return Snapshot(
         now_ms=now,
@@ -122,6 +140,8 @@ def parse_snapshot(reply: Sequence[Any]) -> Snapshot:
         closed=_text(closed),
         closed_until_ms=until,
         blocked=_text(blocked),
+        held=_text(held),
+        held_why=_text(held_why),
         slots=None if slots < 0 else slots,
         user_slots=None if user_slots < 0 else user_slots,
         events=events,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from streaming import keys
-from streaming.lane_limits import Budget, LaneLimits, Observation
+from streaming.lane_limits import Budget, Hold, LaneLimits, Observation
 from streaming.lane_snapshot import Place, Snapshot, chunks, parse_snapshot
 from streaming.lane_values import (
     NOTHING,
@@ -142,6 +142,13 @@ class LaneStore:
     async def block(self, reason: str) -> None:
         """Nobody starts until `unblock`. `reason` is a sentence for people."""
         await self._answer(_PROVIDER, "block", reason)
+
+    async def hold(self, order: Hold) -> None:
+        """An administrator's order: nobody starts until `release`, or until its end; what runs goes on."""
+        await self._answer(_PROVIDER, "hold", order.kind, order.sentence, order.until_ms or "")
+
+    async def release(self) -> Drained:
+        return (await self._answer(_PROVIDER, "release", DRAIN_MAX)).drained
 
     async def unblock(self) -> Drained:
         return (await self._answer(_PROVIDER, "unblock", DRAIN_MAX)).drained

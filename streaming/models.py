@@ -7,9 +7,10 @@ from dataclasses import fields
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from streaming.lane_limits import ChargeMode, LaneLimits
+from streaming.lane_limits import ChargeMode, Hold, LaneLimits
 from streaming.ledger_models import Attempt, LoadRollup, PriceOverride, UsageRollup, UserRollup
 from streaming.states import LIVE, Status
 
@@ -147,10 +148,21 @@ class Lane(models.Model):
     )
     #: A sentence while nobody may start; as the lane itself says it.
     blocked_reason = models.CharField(max_length=300, blank=True, default="")
+    #: What an administrator ordered (see `lane_values.Hold`), why, and until when; empty: until it is withdrawn.
+    held = models.CharField(max_length=5, blank=True, default="")
+    held_reason = models.CharField(max_length=300, blank=True, default="")
+    held_until = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
         return self.name
+
+    def hold(self) -> Hold | None:
+        """The order that is in force."""
+        if self.held not in ("pause", "drain") or (self.held_until and self.held_until <= timezone.now()):
+            return None
+        until_ms = round(self.held_until.timestamp() * 1000) if self.held_until else 0
+        return Hold("pause" if self.held == "pause" else "drain", until_ms)
 
     def limits(self) -> LaneLimits:
         values = {field.name: getattr(self, field.name) for field in fields(LaneLimits)}

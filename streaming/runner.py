@@ -39,6 +39,9 @@ class Runner:
         self.worker_id = worker_id
         self.runs: set[Run] = set()
         self.drain_at: float | None = None
+        #: By an administrator's order: nothing new is taken up, what runs goes on (`worker_orders`).
+        self.rests = False
+        self._tokens_ended = 0
         self._draining = asyncio.Event()
         self._started: set[LaneRun] = set()
         self._resting: set[asyncio.Task[None]] = set()
@@ -51,7 +54,7 @@ class Runner:
     async def run(self, ticket: Ticket) -> None:
         """Take up what a lane handed over. Whoever comes too late leaves: another delivery or another worker has it."""
         lane = LaneRun(ticket, self.worker_id)
-        if self._draining.is_set():
+        if self._draining.is_set() or self.rests:
             await lane.give_back(Penalty())
         elif await lane.start():
             self._started.add(lane)
@@ -77,13 +80,21 @@ class Runner:
         finally:
             self.runs.discard(run)
 
+    def tokens(self) -> int:
+        """Output tokens of this process so far, as we count them."""
+        return self._tokens_ended + sum(lane.produced() for lane in self._started)
+
+    def _leave(self, lane: LaneRun) -> None:
+        self._started.discard(lane)
+        self._tokens_ended += lane.produced()
+
     async def _part(self, lane: LaneRun, parting: Parting | None) -> None:
         if parting is not None and parting.rests_s:
             rest = asyncio.create_task(self._rest(lane, parting))
             self._resting.add(rest)
             rest.add_done_callback(self._resting.discard)
             return
-        self._started.discard(lane)
+        self._leave(lane)
         if parting is not None:
             await lane.part(parting)
 
@@ -93,7 +104,7 @@ class Runner:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(parting.rests_s):
                 await self._draining.wait()
-        self._started.discard(lane)
+        self._leave(lane)
         await lane.part(parting)
 
     async def _claim(self, ticket: Ticket) -> Claim | None:

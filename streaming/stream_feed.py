@@ -79,6 +79,11 @@ class StreamFeed:
             self._reads.close()
             self._on_empty(self)
 
+    def viewers_now(self) -> tuple[int, int, int]:
+        """How many there are, how many of them are not where the stream is, and the most that waits for one of them."""
+        waiting = (viewer.connection.waiting_bytes for viewer in self._viewers)
+        return len(self._viewers), len(self._viewers) - len(self.live), max(waiting, default=0)
+
     def end_all(self, error: StreamingError) -> None:
         for viewer in list(self._viewers):
             viewer.refuse(error)

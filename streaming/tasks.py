@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -21,6 +22,13 @@ def run_generation(generation_id: str, admission: int, lane: str) -> None:
 def _start(sender: Any, **_: Any) -> None:
     running = bridge.get()  # now rather than with the first task, whose reader would wait for it
     running.slots_max = min(running.slots_max, sender.controller.concurrency)
+    running.fetch = partial(_fetch, sender)
+
+
+def _fetch(consumer: Any, goes_on: bool) -> None:
+    """On Celery's own thread, when it gets there: whoever rests leaves the messages to others."""
+    queue = consumer.app.conf.task_default_queue
+    consumer.call_soon(consumer.add_task_queue if goes_on else consumer.cancel_task_queue, queue)
 
 
 @worker_shutting_down.connect

@@ -26,8 +26,8 @@ PERIOD_MIN_S, PERIOD_MAX_S = 1.0, 15.0
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """Seconds from which the viewer counts down; None: nobody can tell. A promise (`p90_s`) begins as a round number.
-    `reason` says why a number rose: paused, overloaded, probing, blocked (see `Wait`), overtaken (others who used less
-    go first) or slower (than foreseen)."""
+    `reason` says why a number rose: paused, overloaded, probing, held, blocked (see `Wait`), overtaken (others who used
+    less go first) or slower (than foreseen)."""
 
     ahead: int
     p50_s: float | None

@@ -24,7 +24,8 @@ PARKED_MAX: Final = 64
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A place's wait. `why`: open, own (an answer of the user's own must end first), or why the lane is closed: paused,
-    overloaded, probing, blocked. `p50_s` None: nobody can tell. `resume_s`: when a closed lane opens, if known."""
+    overloaded, probing, held (by an administrator), blocked. `p50_s` None: nobody can tell. `resume_s`: when a closed
+    lane opens, if known."""
 
     ahead: int
     p50_s: float | None
@@ -147,7 +148,7 @@ def draw_board(lane: str, forecast: Forecast) -> Board:
         depth=seen.depth,
         closed=seen.closed,
         closed_s=seen.closed_s,
-        blocked=seen.blocked,
+        blocked=seen.blocked or seen.held_why,
         newcomer=(newcomer.ahead, newcomer.p50_s, newcomer.p90_s),
         grid=tuple(Point(item.place, item.ahead, item.p50_s, item.p90_s) for item in _thin_out(forecast.line)),
         parked={item.place.seq: (item.p50_s, item.p90_s) for item in parked},

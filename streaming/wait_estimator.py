@@ -118,7 +118,7 @@ class WaitEstimator:
         closings_per_s, closings_s = self._history.closings(seen.now_ms)
         letters, typical = list(seen.buckets), _typical(seen.waiting)
         return Lane(
-            closed_s=INFINITE if seen.closed == "blocked" else seen.closed_s,
+            closed_s=INFINITE if _has_no_end(seen) else seen.closed_s,
             buckets=list(seen.buckets.values()),
             slots=seen.slots,
             user_slots=seen.user_slots,
@@ -194,6 +194,11 @@ def _middle(raw_s: float, kind: Kind, factors: dict[Kind, tuple[float, float]]) 
         return raw_s
     edge_s = CORRECT_P50_BELOW_S if long else min(CORRECT_P50_BELOW_S, LONG_S * factors[overtakable, True][0])
     return min(raw_s * factors[kind][0], edge_s)
+
+
+def _has_no_end(seen: Snapshot) -> bool:
+    """Closed by somebody who did not say until when."""
+    return seen.closed == "blocked" or (seen.closed == "held" and not seen.closed_until_ms)
 
 
 def _ticket(item: Waiting, letters: Sequence[str], typical: dict[str, float]) -> Ticket:

@@ -5,20 +5,21 @@ holder adds them up, for a lane must not hand over more than somebody can take.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from streaming import conf, fenced, keys
 
+NOTHING: Final[Mapping[str, Any]] = {}
 KNOWN_TTL_MS: Final = 7 * 24 * 3600 * 1000
 
 
-async def renew(client: Redis, worker_id: str, slots: int, lease_ms: int) -> None:
-    """The worker is alive and runs at most `slots` streams at once."""
+async def renew(client: Redis, worker_id: str, slots: int, lease_ms: int, about: Mapping[str, Any] = NOTHING) -> None:
+    """The worker is alive and runs at most `slots` streams at once; `about` it is for people (`workers_now`)."""
     pipe = client.pipeline(transaction=False)
-    pipe.set(keys.worker_lease(worker_id), fenced.lease_value(slots), px=lease_ms)
+    pipe.set(keys.worker_lease(worker_id), fenced.lease_value(slots, about), px=lease_ms)
     pipe.sadd(keys.WORKERS_KNOWN, worker_id)
     pipe.pexpire(keys.WORKERS_KNOWN, KNOWN_TTL_MS)
     await pipe.execute()

@@ -133,9 +133,15 @@ local function mine(ticket, admission) return ticket and ticket.admission == adm
 
 -- Drain.
 
+-- An administrator's order that is in force: pause or drain.
+local function held()
+  if state.held and (not state.held_until or now < num('held_until')) then return state.held end
+  return nil
+end
 -- Why nobody may start now, and until when (0: that is not known). `id` may pass as the breaker's probe.
 local function closed(id)
-  if state.blocked then return 'blocked', 0 end
+  if state.blocked or held() == 'drain' then return 'blocked', 0 end
+  if held() then return 'held', num('held_until') end
   if now < num('pause_until') then return 'paused', num('pause_until') end
   if not state.breaker_until then return nil, 0 end
   if now < num('breaker_until') then return 'overloaded', num('breaker_until') end

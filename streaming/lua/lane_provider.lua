@@ -6,6 +6,8 @@
 --            ticket '' for a refusal; else the provider took this ticket's request
 -- pause      wait_ms factor jitter_ms budget   → OK {until}   · overload wait_ms jitter_ms → OK {until}
 -- block      reason (a sentence)       → OK    · unblock limit → OK
+-- hold       pause or drain, why (a sentence), until ms or ''  → OK: an administrator's order; running ones go on
+-- release    limit                     → OK: the order is withdrawn
 local WINDOW_MS = 60000
 
 -- A limit that differs is adopted when three answers running say the same.
@@ -77,6 +79,15 @@ elseif OP == 'overload' then
 elseif OP == 'block' then
   put('blocked', ARGV[2])
   return reply('OK')
+
+elseif OP == 'hold' then
+  put('held', ARGV[2]); put('held_why', ARGV[3])
+  put('held_until', ARGV[4] ~= '' and arg(4) or nil)
+  return reply('OK')
+
+elseif OP == 'release' then
+  put('held', nil); put('held_why', nil); put('held_until', nil)
+  return reply('OK', nil, arg(2))
 
 elseif OP == 'unblock' then
   put('blocked', nil)

@@ -1,6 +1,6 @@
 -- Part 3: everything an estimate needs, of one moment.
 -- snapshot  depth events → OK {now, epoch, virtual tag, waiting in the order, parked, why closed, closed until, blocked,
---           slots or -1, user's slots or -1, events, {budget, level, cap, rate now, …}, {user, age ms, …} in flight,
+--           order, its sentence (`hold`), slots or -1, user's slots or -1, events, {budget, level, cap, rate now, …}, {user, age ms, …} in flight,
 --           {ticket, tag, seq, user, input, output, queued_at, …} of the first `depth`, the same of the parked ones,
 --           {rank, tag, seq, …} of ever fewer beyond `depth`, {user, tag of the next ticket, …} of those beyond the
 --           lane's own tag, {history since `events`, oldest first}}
@@ -71,6 +71,7 @@ if OP == 'snapshot' then
   local why, till = closed('')
   return reply('OK', {
     now, state.epoch, num('virtual'), all, call('ZCARD', PARKED), why or '', floor(till), state.blocked or '',
+    held() or '', held() and state.held_why or '',
     bounded(slots()), bounded(num('user_conc', math.huge)), num('events'), budgets(), running(),
     described(after(call('ZRANGE', ORDER, 0, depth - 1), '^%d+:(.+)$')),
     described(after(call('ZRANGE', PARKED, 0, depth - 1), '|%d+|%d+:(.+)$')),

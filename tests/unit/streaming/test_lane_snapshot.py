@@ -16,7 +16,7 @@ from streaming.lane_snapshot import (
 )
 
 REPLY = [
-    1000, b"epoch", 500, 1, 1, b"paused", 4000, b"", 12, -1, 3,
+    1000, b"epoch", 500, 1, 1, b"paused", 4000, b"", b"pause", b"An administrator did.", 12, -1, 3,
     [b"r", b"1.5", b"10", b"0.75"],
     [b"ann", 2500],
     [b"g1", 500, 7, b"ann", 100, 200, 900],
@@ -31,6 +31,7 @@ def test_a_reply_becomes_a_snapshot() -> None:
     seen = parse_snapshot(REPLY)
     assert (seen.epoch, seen.virtual, seen.slots, seen.user_slots) == ("epoch", 500, 12, None)
     assert (seen.closed, seen.closed_s) == ("paused", 3.0)
+    assert (seen.held, seen.held_why) == ("pause", "An administrator did.")
     assert seen.buckets == {"r": Bucket(1.5, 10.0, 0.75)}
     assert seen.running == [Running("ann", 2.5)]
     assert seen.waiting == [Waiting("g1", Place(500, 7), "ann", 100, 200, 900)]

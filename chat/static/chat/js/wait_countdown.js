@@ -1,5 +1,5 @@
 /** What explains a number that rose: the reader of a lower one may see the higher one only together with it. */
-const EXPLAINED = new Set(["overtaken", "slower", "paused", "overloaded", "probing", "blocked"]);
+const EXPLAINED = new Set(["overtaken", "slower", "paused", "overloaded", "probing", "held", "blocked"]);
 /** They are said once, but somebody must have the time to read them. */
 const PASSING = new Set(["overtaken", "slower"]);
 const READABLE_MS = 15000;

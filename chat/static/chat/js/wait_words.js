@@ -70,7 +70,10 @@ function aheadSentence(ahead, isOwn) {
 
 /** Where it stands and how long it takes: "2 ahead of you · about 40 s, usually under 1 min 15". */
 export function waitLine(wait, isOwn, say = duration) {
-  if (wait.why === "blocked") return gettext(wait.message) || gettext("This model does not answer just now.");
+  if (wait.why === "blocked" || wait.why === "held") {
+    const sentence = gettext(wait.message) || gettext("This model does not answer just now.");
+    return [sentence, wait.why === "held" && timeWords(wait, say)].filter(Boolean).join(" · ");
+  }
   const behindOwn = gettext("Waits for another answer of yours to end");
   const place = wait.why === "own" ? behindOwn : aheadWords(wait.ahead, isOwn);
   return [place, timeWords(wait, say)].filter(Boolean).join(" · ");
@@ -111,7 +114,7 @@ export function spokenWait(wait, isOwn) {
 export function modelWait({ p50_s: p50S, why, message }) {
   const isLong = p50S !== null && p50S >= STARTING_S;
   const about = isLong ? interpolate(gettext("about %(time)s"), { time: duration(rounded(p50S)) }) : "";
-  if (why === "blocked") return gettext(message) || gettext("not available now");
+  if (why === "blocked" || why === "held") return gettext(message) || gettext("not available now");
   const busy = gettext("overloaded");
   const reason = { paused: gettext("its provider asks to wait"), overloaded: busy, probing: busy }[why];
   return [reason, about].filter(Boolean).join(", ");
