@@ -70,14 +70,17 @@ class CommandHandlers:
         self._carry_out(sent.after)
 
     async def _check_wait(self, command: SendMessage) -> None:
-        """Before anything is written; what was accepted before is not refused when it is sent again."""
-        user, model = self._socket.user, command.model or streaming.default_model()
-        if streaming.is_by_question(model):
-            model = await database.call(services.choose_model, command.conversation, command.text, model)
+        """Before anything is written; what was accepted before is not refused when it is sent again, nor is what needs
+        no answer."""
+        user = self._socket.user
         try:
+            model = services.called_model(command.text, command.model) or streaming.default_model()
+            if streaming.is_by_question(model):
+                model = await database.call(services.choose_model, command.conversation, command.text, model)
             await streaming.check_wait(user.pk, model)
         except Refused:
-            if not await database.call(services.was_sent, user, command.client_message_id):
+            asked = (user, command.conversation, command.client_message_id, command.text)
+            if await database.call(services.would_ask, *asked):
                 raise
 
     async def edit_message(self, command: EditMessage, reply: Reply) -> None:

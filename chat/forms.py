@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 
 from chat.models import Participant
-from chat.people import TITLE_MAX_CHARS
+from chat.titles import TITLE_MAX_CHARS
 
 
 class AddPersonForm(forms.Form):

@@ -11,14 +11,13 @@ from django.db.models import QuerySet
 
 from chat import changes
 from chat.access import Forbidden, NotFound, Role, User, access_conversation, id_of
-from chat.command_fields import Wrong, read_text
 from chat.conversation_list import gone_frame, list_frames
 from chat.models import Conversation, Participant
 from chat.selectors import everybody
+from chat.titles import read_title
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 
-TITLE_MAX_CHARS: Final = 120
 #: All of them stand in every frame that tells of a change.
 PARTICIPANTS_MAX: Final = 50
 
@@ -26,7 +25,9 @@ PARTICIPANTS_MAX: Final = 50
 @transaction.atomic
 def create_conversation(user: User, title: str = "", system_prompt: str = "") -> Conversation:
     """A new conversation that `user` owns. Nobody watches it yet, so there is nothing to do afterwards."""
-    conversation = Conversation.objects.create(title=_title(title), system_prompt=system_prompt, revision=1)
+    title = read_title(title)
+    by = Conversation.TitleBy.PERSON if title else ""
+    conversation = Conversation.objects.create(title=title, title_by=by, system_prompt=system_prompt, revision=1)
     Participant.objects.create(conversation=conversation, user_id=id_of(user), role=Role.OWNER)
     return conversation
 
@@ -35,8 +36,9 @@ def create_conversation(user: User, title: str = "", system_prompt: str = "") ->
 def rename(user: User, conversation_id: UUID, title: str) -> AfterEnd:
     access_conversation(user, conversation_id, Role.MEMBER)
     conversation = changes.lock(conversation_id)
-    conversation.title = _title(title)
-    conversation.save(update_fields=["title"])
+    conversation.title = read_title(title)
+    conversation.title_by = Conversation.TitleBy.PERSON if conversation.title else ""
+    conversation.save(update_fields=["title", "title_by"])
     changes.next_revision(conversation, news=False)
     return changes.changed(conversation)
 
@@ -93,13 +95,3 @@ def remove_participant(user: User, conversation_id: UUID, person_id: int) -> Aft
 def _keep_an_owner(others: QuerySet[Participant]) -> None:
     if not others.filter(role=Role.OWNER).exists():
         raise Forbidden("A conversation keeps at least one owner.")
-
-
-def _title(title: str) -> str:
-    try:
-        clean = " ".join(read_text(title).split())
-    except Wrong as wrong:
-        raise Refused(f"That title {wrong.reason}.", code=wrong.code) from None
-    if len(clean) > TITLE_MAX_CHARS:
-        raise Refused(f"A title has at most {TITLE_MAX_CHARS} characters.", code="bad_field")
-    return clean

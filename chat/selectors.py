@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 
 from chat.events import ConversationChanged, GenerationData, MessageData, ParticipantData, PersonData
 from chat.models import Conversation, Message, Participant
+from chat.names import clean_line
 from streaming.prepared import prepared
 from streaming.states import TERMINAL
 
@@ -58,7 +59,7 @@ def person(user: Any) -> PersonData:
 
 
 def person_name(first: str, last: str, username: str) -> str:
-    return f"{first} {last}".strip() or username
+    return clean_line(f"{first} {last}") or clean_line(username) or "?"
 
 
 def message_page(conversation_id: UUID, before: int | None = None, limit: int = PAGE_MESSAGES) -> MessagePage:

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat import changes, prompts
+from chat import changes, mentions, prompts, titles
 from chat.access import (
     Forbidden,
     NotFound,
@@ -35,7 +35,6 @@ from streaming.states import LIVE
 
 #: Questions that may wait behind a running answer, per conversation.
 PENDING_MAX: Final = 5
-TITLE_CHARS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,14 @@ class Retried:
 def send_message(
     user: User, conversation_id: UUID, *, client_message_id: str, text: str, model: str | None = None
 ) -> Sent:
-    """Write a question and ask for its answer: question, empty answer and generation in one transaction.
+    """Write a question and ask for its answer: question, empty answer and generation in one transaction. Where models
+    are to answer less than everything (`wants_answer`) it may be just a message.
 
     Repeating it with the same `client_message_id` writes nothing and returns the same. Raises Refused.
     """
     _check_text(text)
-    alias = choose_model(conversation_id, text, model)
     question = Message(
-        author_id=id_of(user), role=Message.Role.USER, client_message_id=client_message_id, text=text, model=alias
+        author_id=id_of(user), role=Message.Role.USER, client_message_id=client_message_id, text=text, model=model or ""
     )
     try:
         return _send(user, conversation_id, question)
@@ -78,6 +77,27 @@ def choose_model(conversation_id: UUID, text: str, model: str | None) -> str:
     return streaming.choose_model(model, text, written.count)
 
 
+def wants_answer(policy: str, text: str) -> bool:
+    """Whether a model answers a message where this is the reply policy."""
+    if policy == Conversation.ReplyPolicy.MENTION:
+        return bool(mentions.called(text, (choice.alias for choice in streaming.model_choices())))
+    return policy == Conversation.ReplyPolicy.ALWAYS
+
+
+def called_model(text: str, model: str | None) -> str | None:
+    """The model that a message calls by name; else the one that was chosen for it."""
+    names = mentions.called(text, (choice.alias for choice in streaming.model_choices()))
+    return next((name for name in names if name != mentions.ASSISTANT), model)
+
+
+def would_ask(user: User, conversation_id: UUID, client_message_id: str, text: str) -> bool:
+    """Whether sending this asks a model something: it may be accepted already, or need no answer."""
+    if was_sent(user, client_message_id):
+        return False
+    found = Conversation.objects.filter(pk=conversation_id).values_list("reply_policy", flat=True)
+    return not found or wants_answer(found[0], text)
+
+
 def was_sent(user: User, client_message_id: str) -> bool:
     """Whether a question is accepted already: then sending it again is answered like the first time."""
     return bool(_sent_before(id_of(user), client_message_id))
@@ -89,20 +109,22 @@ def _send(user: User, conversation_id: UUID, question: Message) -> Sent:
     conversation = changes.lock(conversation_id)
     if sent_before := _sent_before(id_of(user), str(question.client_message_id)):
         return _same_again(conversation, sent_before[0])
-    if len(_pending(conversation.pk)) >= PENDING_MAX:
+    is_asked = wants_answer(conversation.reply_policy, question.text)
+    if is_asked:
+        question.model = choose_model(conversation.pk, question.text, called_model(question.text, question.model))
+    if is_asked and len(_pending(conversation.pk)) >= PENDING_MAX:
         raise Refused(
             f"{PENDING_MAX} messages already wait for the answer to end. Send this one after it.",
             code="too_many",
             retryable=True,
         )
-    if not conversation.title:
-        conversation.title = _title(question.text)
-        conversation.save(update_fields=["title"])
+    titles.name_after(conversation, question.text)
     changes.next_revision(conversation, by=id_of(user))
     # A question always begins as a waiting one; if nothing runs, its turn is now.
-    question.pk, question.conversation, question.state = None, conversation, Message.State.PENDING
+    state = Message.State.PENDING if is_asked else Message.State.SENT
+    question.pk, question.conversation, question.state = None, conversation, state
     changed = {changes.stamp(question, conversation)}
-    started = _answer_next(conversation, changed, new=question)
+    started = _answer_next(conversation, changed, new=question) if is_asked else None
     own = started if started and question.state == Message.State.SENT else None
     return Sent(question.pk, own, changes.changed(conversation, changed, [started] if started else []))
 
@@ -119,11 +141,6 @@ def _check_text(text: str) -> None:
         read_message_text(text)
     except Wrong as wrong:
         raise Refused(f"{wrong.reason}.", code=wrong.code) from None
-
-
-def _title(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
 
 
 @transaction.atomic
@@ -164,17 +181,18 @@ def retry_reply(user: User, generation_id: UUID) -> Retried:
     return Retried(start, changes.changed(conversation, [new], [start]))
 
 
-def generation_ended(generation_id: str) -> AfterEnd:
-    """The engine's hook, inside the transaction that ends a generation: tell all, and let the next question begin."""
+def generation_ended(generation_id: str) -> AfterEnd | None:
+    """Inside the transaction that ends a generation: tell all, and let the next question begin. None: no answer's."""
     answers = _answers(UUID(generation_id))
     if not answers:
-        return AfterEnd()
+        return None
     answer = answers[0]
     conversation = changes.lock(answer.conversation_id, deleted=True)
     changes.next_revision(conversation)
     changed = {changes.stamp(answer, conversation)}
     started = _answer_next(conversation, changed)
-    return changes.changed(conversation, changed, [started] if started else [])
+    title = titles.ask_if_due(conversation, answer)
+    return changes.changed(conversation, changed, [*([started] if started else []), *title])
 
 
 def _answer_next(conversation: Conversation, changed: set[int], new: Message | None = None) -> str | None:

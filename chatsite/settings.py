@@ -187,6 +187,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 0,
 }
 
+# The model that finds titles for conversations; "": the one that answered, "off": titles stay the first words.
+TITLE_MODEL = env.str("TITLE_MODEL", default=env.str("AUTO_SMALL", default=""))
+
 STREAMING = {
     "redis_url": REDIS_URL,
     "drain_s": env.float("DRAIN_SECONDS", default=20.0),
@@ -194,6 +197,6 @@ STREAMING = {
     "auto": offered_auto(env),
     "user_tokens_per_day": env.int("USER_TOKENS_PER_DAY", default=0),
     "user_tokens_per_month": env.int("USER_TOKENS_PER_MONTH", default=0),
-    "prompt_builder": "chat.prompts.build_prompt",
-    "on_ended": "chat.services.generation_ended",
+    "prompt_builder": "chat.errands.build_prompt",
+    "on_ended": "chat.errands.generation_ended",
 }

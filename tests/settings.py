@@ -11,6 +11,7 @@ os.environ.setdefault("SECRET_KEY", "only-for-tests")
 os.environ["REDIS_URL"] = f"unix://{VALKEY_SOCKET}"
 os.environ["CELERY_BROKER_URL"] = f"redis+socket://{VALKEY_SOCKET}"
 os.environ["SERVE_STATIC_FROM_APPS"] = "1"
+os.environ.setdefault("TITLE_MODEL", "off")  # a second generation after a first answer, only where it is the story
 
 from chatsite.settings import *  # noqa: E402, F403
 from chatsite.settings import DATABASES  # noqa: E402

@@ -13,6 +13,7 @@ import re
 from streaming.prompt import Prompt
 
 ECHO_MAX_CHARS = 80
+TITLE_WORDS = 4
 LONG_SECTIONS = 8
 
 
@@ -37,12 +38,16 @@ _PIECE = re.compile(r"\s?\w{1,7}|\s?[^\w\s]{1,3}|\s")
 
 def scenarios(prompt: Prompt) -> frozenset[Scenario]:
     """The scenario words of the last message."""
+    if _asks_for_a_title(prompt):
+        return frozenset()
     question = _question(prompt)
     return frozenset(scenario for scenario, word in _WORDS.items() if word.search(question))
 
 
 def answer(prompt: Prompt, seed: int = 0) -> str:
     """The whole answer. Equal prompts and seeds give equal answers, in every process."""
+    if _asks_for_a_title(prompt):
+        return _title(prompt)
     words = scenarios(prompt)
     if Scenario.EMPTY in words:
         return ""
@@ -65,6 +70,18 @@ def fingerprint(prompt: Prompt, seed: int = 0) -> str:
     for message in prompt.messages:
         digest.update(f"\0{message.role}\0{message.text}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def _asks_for_a_title(prompt: Prompt) -> bool:
+    return prompt.system.startswith("Write a title")
+
+
+def _title(prompt: Prompt) -> str:
+    """The longest words of the question, in their order."""
+    words = re.findall(r"\w+", _question(prompt).removeprefix("Question:").partition("Answer:")[0])
+    longest = sorted(dict.fromkeys(words), key=len, reverse=True)[:TITLE_WORDS]
+    title = " ".join(word for word in dict.fromkeys(words) if word in longest)
+    return title[:1].upper() + title[1:]
 
 
 def _question(prompt: Prompt) -> str:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from chat import people, services
+from chat import people, services, titles
 from chat.access import Forbidden, NotFound
 from chat.models import Conversation, Message
 from streaming import lifecycle
@@ -120,7 +120,7 @@ def test_the_first_message_gives_the_title() -> None:
     sent = send(ann, conversation, "How do\nI " + "very " * 30 + "much?")
     title = frame_of(sent.after)["title"]
     assert title.startswith("How do I very very")
-    assert len(title) <= services.TITLE_CHARS
+    assert len(title) <= titles.WORDS_CHARS
 
 
 def test_a_message_sent_while_an_answer_runs_waits_for_its_end() -> None:
