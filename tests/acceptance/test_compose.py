@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from chatsite.demo import commands
+from tests import nginx
 from tests.acceptance import compose
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.rig import BASE_DIR, until
@@ -24,21 +25,37 @@ from tests.valkey import Valkey
 pytestmark = pytest.mark.acceptance
 PASSWORDS = {"ann": "ann-has-a-password", "bob": "bob-has-a-password", "admin": "admin-has-a-password"}
 DOT_ENV = {"SECRET_KEY": "s3cret-" * 10, "POSTGRES_PASSWORD": "unused"}
+#: What only makes sense behind nginx.
+PROXY = ("--proxy-headers", "--forwarded-allow-ips")
 
 
 def test_every_service_is_watched_and_may_be_scaled() -> None:
     services = compose.services()
-    assert set(services) == {"postgres", "valkey", "migrate", "web", "worker"}
+    assert set(services) == {"postgres", "valkey", "migrate", "web", "worker", "nginx"}
     for name, service in services.items():
         assert "container_name" not in service
         assert "healthcheck" in service or name == "migrate"
     assert int(services["worker"]["stop_grace_period"].rstrip("s")) > 35
     for name in ("web", "worker"):
+        assert "ports" not in services[name]  # one of this machine's could belong to one container only
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
 
+def test_the_front_is_the_checked_in_nginx_and_stands_before_the_web_processes() -> None:
+    services = compose.services()
+    source, target, mode = services["nginx"]["volumes"][0].split(":")
+    assert (BASE_DIR / source) == nginx.OUR_FILE
+    assert (target, mode) == ("/etc/nginx/conf.d/default.conf", "ro")
+    assert services["nginx"]["ports"] == ["127.0.0.1:${WEB_PORT:-8000}:80"]
+    text = nginx.OUR_FILE.read_text()
+    assert "listen 80 " in text
+    assert f"http://web:{compose.flags('web')['--port']};" in text
+    alive = services["nginx"]["healthcheck"]["test"][-1]
+    assert f"location = {urlsplit(alive).path} " in text
+
+
 def test_web_and_worker_run_with_the_flags_of_the_demo() -> None:
-    address = ("--host", "--port", "--fd", "--proxy-headers", "--timeout-graceful-shutdown", "-n", "-W")
+    address = ("--host", "--port", "--fd", "--timeout-graceful-shutdown", "-n", "-W", *PROXY)
     for name, words in (("web", commands.web_words(0)), ("worker", commands.worker_words(1, 500))):
         ours, theirs = compose.pairs(words), compose.flags(name)
         assert {k: v for k, v in ours.items() if k not in address} == {
@@ -72,11 +89,10 @@ class Stack:
 
     def __init__(self, folder: Path) -> None:
         self.postgres, self.valkey = Postgres(_programs()), Valkey(folder / "valkey.sock")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = str(probe.getsockname()[1])
+        self.port, front = str(nginx.free_port()), nginx.free_port()
+        self.nginx = nginx.Nginx(folder, nginx.our_server(front, web=int(self.port)), front)
         self.ready_file = folder / "worker.ready"
-        self.origin = f"http://127.0.0.1:{self.port}"
+        self.origin = f"http://127.0.0.1:{front}"
         self.folder = folder
 
     def env(self, service: str) -> dict[str, str]:
@@ -124,10 +140,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             process = stack.start(service)
             ends.callback(process.wait, 45)
             ends.callback(process.terminate)
+        ends.enter_context(stack.nginx)
         yield stack
 
 
-async def test_the_commands_of_the_file_serve_an_answer_from_postgresql(stack: Stack) -> None:
+async def test_the_commands_of_the_file_serve_an_answer_from_postgresql_through_nginx(stack: Stack) -> None:
     until(lambda: stack.is_healthy("web") and stack.is_healthy("worker"), "health", 40)
     passwords = stack.folder / "passwords.json"
     passwords.write_text(json.dumps(PASSWORDS))

@@ -1,0 +1,157 @@
+"""Through a real nginx nothing is held back, with its buffering and compression on; and ours finds every web process.
+
+The provider sends a token that says when, and the next one 5 s later: whoever waits for more than the first is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import http.server
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.chat_client import ChatClient
+from tests.acceptance.rig import Demo, until
+from tests.acceptance.simulator_process import SimulatorProcess
+from tests.name_server import NameServer
+from tests.nginx import Nginx, free_port, nginx_path, our_server
+
+pytestmark = pytest.mark.acceptance
+
+HELD_S = 5.0
+MODEL = f"sim-tokens=2+rate={1 / HELD_S}+stamp=1"
+#: What the first token may take: the promise where the machine is ours, half of the next one's time where it is shared.
+PROMISED_S = 0.1 if os.environ.get("CHATSITE_FULL") == "1" else HELD_S / 2
+#: A site behind nginx that was set up without a thought for streams, but for the two lines without which there is no
+#: WebSocket at all; and one that does not listen to our headers, to see that they are what keeps text from waiting.
+CARELESS = """
+server {{
+    listen 127.0.0.1:{listen};
+    location / {{ proxy_pass http://127.0.0.1:{web}; proxy_set_header Host $http_host; }}
+    location /deaf/ {{
+        proxy_pass http://127.0.0.1:{web}/; proxy_set_header Host $http_host; proxy_ignore_headers X-Accel-Buffering;
+    }}
+    location /ws/ {{
+        proxy_pass http://127.0.0.1:{web}; proxy_set_header Host $http_host; proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;
+    }}
+}}
+"""
+
+
+class Front:
+    """A demo with the held-back model, behind nginx twice."""
+
+    def __init__(self, demo: Demo, ports: dict[str, int]) -> None:
+        self.demo, self.ports, self.cookie = demo, ports, demo.login("ann")
+
+    def socket(self, server: str) -> ChatClient:
+        url = f"ws://127.0.0.1:{self.ports[server]}/ws/v1/"
+        return ChatClient(url, cookie=self.cookie, origin=self.demo.origin)
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    nginx_path()
+    with ExitStack() as stack:
+        simulator = stack.enter_context(SimulatorProcess())
+        demo = stack.enter_context(Demo(env=simulator.env(openai=[MODEL])))
+        web, ports = int(demo.origin.rpartition(":")[2]), {"ours": free_port(), "careless": free_port()}
+        servers = our_server(ports["ours"], web=web) + CARELESS.format(listen=ports["careless"], web=web)
+        stack.enter_context(Nginx(tmp_path_factory.mktemp("nginx"), servers, ports["ours"]))
+        yield Front(demo, ports)
+
+
+def late(text: str, came_at: float) -> float:
+    """By how much a text came after its first token was sent."""
+    return came_at - int(text.partition("@")[2].partition(";")[0]) / 1e9
+
+
+@pytest.mark.parametrize("server", ["ours", "careless"])
+async def test_the_first_text_comes_through_the_websocket_before_the_second_is_sent(front: Front, server: str) -> None:
+    async with front.socket(server) as ann:
+        generation = await ann.ask(front.demo.shared_conversation(), "go", model=MODEL)
+        await ann.subscribe(generation)
+        await ann.until(lambda: bool(ann.view(generation).text), "text")
+        seconds = late(ann.view(generation).text, time.time())
+        await ann.command("generation.stop", generation=generation)
+        await ann.ended(generation)
+    print(f"WebSocket through {server}: {seconds * 1000:.0f} ms")
+    assert seconds <= PROMISED_S
+
+
+class _Tag(http.server.BaseHTTPRequestHandler):
+    """Says which address answered, and what it was told about who asks."""
+
+    def do_GET(self) -> None:
+        words = (self.server.server_address[0], self.headers["X-Forwarded-For"], self.headers["X-Forwarded-Proto"])
+        body = " ".join(str(word) for word in words).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def webs() -> Iterator[int]:
+    """Two web processes of different addresses and the same port."""
+    with ExitStack() as stack:
+        port = 0
+        for address in ("127.0.0.1", "127.0.0.2"):
+            server = stack.enter_context(http.server.ThreadingHTTPServer((address, port), _Tag))
+            port = server.server_address[1]
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+            thread.start()
+            stack.callback(thread.join, 10)
+            stack.callback(server.shutdown)
+        yield port
+
+
+def ask(port: int, **headers: str) -> list[str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    words = connection.getresponse().read().decode().split()
+    connection.close()
+    return words
+
+
+def test_web_processes_that_came_later_are_found_and_those_that_left_are_not_asked(tmp_path: Path, webs: int) -> None:
+    listen = free_port()
+    with NameServer("127.0.0.1") as names, Nginx(tmp_path, our_server(listen, resolver=names.port, web=webs), listen):
+        assert {ask(listen)[0] for _ in range(5)} == {"127.0.0.1"}
+        names.addresses = ("127.0.0.1", "127.0.0.2")
+        until(lambda: ask(listen)[0] == "127.0.0.2", "the second web process")
+        names.addresses = ("127.0.0.2",)
+        until(lambda: {ask(listen)[0] for _ in range(20)} == {"127.0.0.2"}, "the end of the first web process")
+
+
+def test_the_site_is_told_who_asks_and_whether_by_tls(tmp_path: Path, webs: int) -> None:
+    listen = free_port()
+    with Nginx(tmp_path, our_server(listen, web=webs), listen):
+        assert ask(listen)[1:] == ["127.0.0.1", "http"]
+        # Before nginx stands what ends TLS, and before that somebody who pretends to be somebody else.
+        assert ask(listen, X_Forwarded_For="198.51.100.1, 203.0.113.9, 10.0.0.7", X_Forwarded_Proto="https")[1:] == [
+            "203.0.113.9",
+            "https",
+        ]
+
+
+async def test_a_site_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    listen = free_port()
+    with Nginx(tmp_path, our_server(listen, web=free_port()), listen):
+        connection = http.client.HTTPConnection("127.0.0.1", listen, timeout=20)
+        started = time.monotonic()
+        await asyncio.to_thread(connection.request, "GET", "/")
+        assert connection.getresponse().status == http.client.BAD_GATEWAY
+        connection.close()
+        assert time.monotonic() - started < 10
