@@ -6,6 +6,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.limit_rules import parse_limits
+from streaming.price_rules import check_price
 
 # Names and dialects of November 2026; ANTHROPIC_MODELS and OPENAI_MODELS replace them without a change here.
 ANTHROPIC_MODELS = ["claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5"]
@@ -21,6 +22,7 @@ def offered_models(env: environ.Env) -> tuple[dict[str, Any], ...]:
     if env.bool("DEMO_MODEL", default=True):
         demo = {"alias": "demo", "label": "Demo (no key needed)", "provider": "demo", "model": "demo"}
         demo |= _limits("DEMO_LIMITS", env.str("DEMO_LIMITS", default=""))
+        demo |= _price("DEMO_PRICE", env.str("DEMO_PRICE", default=""))
         offers.append({**demo, "options": {"tokens_per_second": env.float("DEMO_TOKENS_PER_SECOND", default=25.0)}})
     offers.sort(key=lambda offer: bool(offer.get("unavailable")))
     return tuple(offers)
@@ -48,6 +50,17 @@ def _limits(variable: str, text: str) -> dict[str, Any]:
     return {"limits": limits} if limits else {}
 
 
+def _price(variable: str, text: str) -> dict[str, Any]:
+    """What a vendor's models cost here, for all of them: "input=3,output=15,cached=0.3" in US dollars per million."""
+    try:
+        price = {name.strip(): value for name, _, value in (pair.partition("=") for pair in text.split(",") if pair)}
+        if price:
+            check_price(price)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable}: {error}.") from None
+    return {"price": price} if price else {}
+
+
 def _anthropic(env: environ.Env) -> list[dict[str, Any]]:
     key = env.str("ANTHROPIC_API_KEY", default="")
     common = {
@@ -56,6 +69,7 @@ def _anthropic(env: environ.Env) -> list[dict[str, Any]]:
         "base_url": env.str("ANTHROPIC_BASE_URL", default="") or None,
         "unavailable": None if key else "ANTHROPIC_API_KEY is not set on this server.",
         **_limits("ANTHROPIC_LIMITS", env.str("ANTHROPIC_LIMITS", default="")),
+        **_price("ANTHROPIC_PRICE", env.str("ANTHROPIC_PRICE", default="")),
     }
     names = env.list("ANTHROPIC_MODELS", default=ANTHROPIC_MODELS)
     return [{"alias": name, "label": name, "model": name, **common} for name in names]
@@ -72,6 +86,7 @@ def _openai(env: environ.Env) -> list[dict[str, Any]]:
         "base_url": base_url or None,
         "unavailable": None if key or base_url else "OPENAI_API_KEY is not set on this server.",
         **_limits("OPENAI_LIMITS", env.str("OPENAI_LIMITS", default="")),
+        **_price("OPENAI_PRICE", env.str("OPENAI_PRICE", default="")),
     }
     if dialect == "responses" and env.bool("OPENAI_BACKGROUND", default=False):
         common["options"] = {"background": True}

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import uvloop
 from redis import RedisError
 
-from streaming import conf, keys, providers, redis_client, worker_orders, worker_slots, workers_now
+from streaming import conf, keys, prices, providers, redis_client, worker_orders, worker_slots, workers_now
 from streaming.cancellation import cancel
 from streaming.lane_values import Ticket
 from streaming.pacer import Pacer
@@ -38,6 +38,7 @@ class Bridge:
     def __init__(self) -> None:
         # An SDK's import takes a second: not on the loop that all streams share.
         providers.preload()
+        prices.preload()
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.slots_max = conf.get().worker_streams_max
         #: Tells whoever fetches tasks for us whether to go on; called on our loop.

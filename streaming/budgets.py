@@ -17,13 +17,12 @@ from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from streaming import conf, providers
+from streaming import conf, ledger, providers
 from streaming.errors import Refused
 from streaming.models import Attempt, Generation, TokenBudget, TokenReservation, TokenSpend
 from streaming.prepared import Update, prepared, prepared_update
 from streaming.prompt import Prompt
 from streaming.tokens import estimate_tokens
-from streaming.usage import total_usage
 
 INPUT_MARGIN: Final = 1.5
 """Over the estimate of `tokens.py`, which errs by about a quarter, for CJK by a third."""
@@ -70,7 +69,7 @@ def cover(row: Generation, prompt: Prompt) -> Refused | None:
         return None  # nothing will be asked, and the run says why
     read = estimate_tokens(*prompt.texts, row.text)
     try:
-        _hold_in_all(row, most(read, entry.max_tokens) + (_spent_before(row, read) if row.attempt else 0))
+        _hold_in_all(row, most(read, entry.max_tokens) + (_used(row.pk) if row.attempt else 0))
     except Refused as refused:
         return refused
     return None
@@ -86,12 +85,6 @@ def _hold_in_all(row: Generation, tokens: int) -> None:
         _take(row.user_id, _limits(row.user_id, day) or _periods(day, _ENDLESS, _ENDLESS), missing)
         TokenReservation.objects.filter(pk=row.pk).update(tokens=F("tokens") + missing)
     return None
-
-
-def _spent_before(row: Generation, read: int) -> int:
-    """By earlier attempts; those that were lost with their worker are counted only later, so here they are guessed."""
-    lost = Attempt.objects.filter(generation_id=row.pk, outcome="lost", usage_source="").count()
-    return _used(row.pk) + (0 if row.vendor_run else lost * read)
 
 
 def settle(generation_id: UUID) -> None:
@@ -171,7 +164,7 @@ def _span(wait: timedelta) -> str:
 
 def _used(generation_id: UUID) -> int:
     """By all attempts so far, as the ledger says; what nobody counted costs nobody anything."""
-    used = total_usage(str(generation_id), 0, None)
+    used = ledger.total(ledger.entries_of(str(generation_id)))
     return (used.get("input_tokens") or 0) + (used.get("output_tokens") or 0)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -136,5 +137,5 @@ async def _ask(lane: str, operation: Operation) -> Answer | None:
 
 
 def _send(ticket: Ticket) -> None:
-    arguments = (ticket.generation_id, ticket.admission, ticket.lane)
+    arguments = (ticket.generation_id, ticket.admission, ticket.lane, round(time.time() * 1000))
     current_app.send_task(TASK_NAME, args=arguments, retry=False)

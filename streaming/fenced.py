@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from streaming import metrics
+
 Refusal = Literal["begin", "append", "checkpoint", "finish"]
 _counts: Counter[str] = Counter()
 
@@ -18,6 +20,7 @@ _counts: Counter[str] = Counter()
 def count(refusal: Refusal) -> None:
     """Only on the worker's loop: no lock."""
     _counts[refusal] += 1
+    metrics.FENCED.labels(refusal).inc()
 
 
 def counts() -> dict[str, int]:

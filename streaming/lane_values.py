@@ -21,11 +21,13 @@ class LaneLost(StreamingError):
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A generation's permission to start. `admission` is the lane's own number for it, opaque to everybody else.
-    Without a lane it is the permission to end: to start only what asks no provider."""
+    Without a lane it is the permission to end: to start only what asks no provider. `handed_ms`: when it was sent to a
+    worker, in milliseconds since 1970 by the sender's clock; 0: not said."""
 
     generation_id: str
     admission: int = 0
     lane: str = field(default="", compare=False)
+    handed_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

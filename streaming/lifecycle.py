@@ -10,6 +10,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,18 +19,19 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from streaming import budgets, conf, hooks
+from streaming import budgets, conf, hooks, ledger, metrics
 from streaming.continuation import VendorRun
 from streaming.errors import Refused, StreamingError
 from streaming.events import Completed, Ended, Expired, Failed, Interrupted, Position, Queued, Stopped
 from streaming.hooks import AfterEnd
 from streaming.lane_tickets import asks_nobody
-from streaming.models import Attempt, Generation
+from streaming.ledger import Line
+from streaming.models import Generation
 from streaming.prepared import Update, prepared, prepared_update
 from streaming.prompt import Prompt
 from streaming.providers.base import Usage
+from streaming.spending import Found
 from streaming.states import RUNNING, TERMINAL, Status, sources_of
-from streaming.usage import total_usage
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +96,11 @@ class Checkpoint:
 
 
 @transaction.atomic
-def claim(generation_id: str, worker: str, admission: int = 0, *, ends_only: bool = False) -> Claim | None:
+def claim(
+    generation_id: str, worker: str, admission: int = 0, *, ends_only: bool = False, handed_at: datetime | None = None
+) -> Claim | None:
     """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over. `ends_only`: without its lane's
-    permission only what asks no provider may start."""
+    permission only what asks no provider may start. `handed_at`: when its lane let it start."""
     rows = _generation(UUID(generation_id))
     if not rows or rows[0].status != Status.QUEUED or (ends_only and not asks_nobody(rows[0])):
         return None
@@ -108,7 +112,7 @@ def claim(generation_id: str, worker: str, admission: int = 0, *, ends_only: boo
         return None
     prompt = hooks.build_prompt(generation_id)
     refused = budgets.cover(row, prompt)
-    Attempt.objects.create(generation=row, number=attempt, worker=worker)
+    ledger.open_line(row, attempt, worker, handed_at)
     return Claim(
         generation_id=str(row.pk),
         attempt=attempt,
@@ -130,13 +134,8 @@ def claim(generation_id: str, worker: str, admission: int = 0, *, ends_only: boo
 def first_text(generation_id: str, attempt: int, at: datetime) -> bool:
     """ADMITTED → STREAMING."""
     pk = UUID(generation_id)
-    _attempt_has_text(pk, attempt, at)
+    ledger.first_text(pk, attempt, at)
     return bool(_has_text(pk, attempt, at))
-
-
-@prepared_update
-def _attempt_has_text(generation_id: UUID, number: int, at: datetime) -> Update:
-    return Attempt.objects.filter(generation_id=generation_id, number=number), {"first_text_at": at}
 
 
 @prepared_update
@@ -152,20 +151,20 @@ def keep_run(generation_id: str, attempt: int, run: VendorRun) -> bool:
 
 
 @transaction.atomic
-def resume(generation_id: str, attempt: int, spent: Usage | None) -> bool:
-    """ADMITTED → STREAMING for an attempt that goes on from text. Nobody told what the attempt before it used: `spent`
-    is our count; None if both are one run of the vendor's, who counts it as one."""
-    before = Attempt.objects.filter(generation_id=generation_id, number__lt=attempt, usage_source="")
-    newest = before.order_by("-number").first()
-    if newest is not None and spent is not None:
-        newest.input_tokens, newest.output_tokens, newest.usage_source = (
-            spent.input_tokens,
-            spent.output_tokens,
-            "counted",
-        )
-        newest.save(update_fields=["input_tokens", "output_tokens", "usage_source"])
+def resume(generation_id: str, attempt: int, found: Found | None) -> bool:
+    """ADMITTED → STREAMING for an attempt that goes on from text. `found`: what it knows of the one before it; None if
+    both are one run of the vendor's, who counts it as one."""
+    if found is not None:
+        ledger.fold_line(generation_id, attempt, found)
     moved = Generation.objects.filter(pk=generation_id, attempt=attempt, status=Status.ADMITTED)
     return bool(moved.update(status=Status.STREAMING))
+
+
+@transaction.atomic
+def fold(generation_id: str, attempt: int, found: Found) -> bool:
+    """The attempt before this one was lost without any text."""
+    ledger.fold_line(generation_id, attempt, found)
+    return True
 
 
 def busy_workers() -> list[str]:
@@ -191,7 +190,7 @@ def reap(worker: str) -> list[str]:
             deadline_at=now + timedelta(seconds=settings.queue_deadline_s),
         )
         if moved:
-            Attempt.objects.filter(generation=row, number=row.attempt).update(ended_at=now, outcome="lost")
+            ledger.lose_line(row)
             reaped.append(str(row.pk))
     return reaped
 
@@ -250,7 +249,7 @@ def requeue(
     if not row.update(**values):
         # Perhaps it is done already, and only the database's answer was lost: a claim would have raised the attempt.
         return Generation.objects.filter(pk=generation_id, attempt=attempt, status=Status.QUEUED).exists()
-    _close_attempt(generation_id, attempt, "retried", outcome)
+    ledger.close_line(generation_id, attempt, _line("retried", outcome))
     return True
 
 
@@ -259,6 +258,7 @@ def finish(generation_id: str, attempt: int, outcome: Outcome) -> End | None:
     """Running → terminal. `outcome.position` becomes the terminal event's position."""
     raw = outcome.text.encode()
     error = outcome.error
+    entries = ledger.entries_of(generation_id)
     values: dict[str, Any] = {
         "status": outcome.status,
         "text": outcome.text,
@@ -269,7 +269,7 @@ def finish(generation_id: str, attempt: int, outcome: Outcome) -> End | None:
         "finish_reason": outcome.reason[:40],
         "finished_at": timezone.now(),
         "worker": "",
-        **total_usage(generation_id, attempt, outcome.usage),
+        **ledger.total(entries, attempt, outcome.usage),
     }
     if error is not None:
         values |= {"error_code": error.code, "error_message": error.message[:300], "error_retryable": error.retryable}
@@ -279,7 +279,7 @@ def finish(generation_id: str, attempt: int, outcome: Outcome) -> End | None:
         same = {name: values[name] for name in ("status", "position_attempt", "position_seq", "sha256")}
         ended = row.filter(**same).first()
         return End(event=ended_event(ended), after=AfterEnd()) if ended else None
-    _close_attempt(generation_id, attempt, outcome.status.value, outcome)
+    ledger.close_line(generation_id, attempt, _line(outcome.status.value, outcome), entries)
     return _end_of(generation_id)
 
 
@@ -357,20 +357,12 @@ def _end_of(generation_id: str) -> End:
         log.exception("the host could not follow the end of %s", generation_id)
         after = AfterEnd()
     budgets.settle(row.pk)  # after the host has locked what it needs
+    transaction.on_commit(partial(metrics.stream_ended, row.status))
     return End(event=ended_event(row), after=after)
 
 
-def _close_attempt(generation_id: str, number: int, outcome_name: str, outcome: Outcome) -> None:
-    usage = outcome.usage
-    Attempt.objects.filter(generation_id=generation_id, number=number).update(
-        ended_at=timezone.now(),
-        outcome=outcome_name,
-        error_code=outcome.error.code if outcome.error else "",
-        input_tokens=usage.input_tokens if usage else None,
-        output_tokens=usage.output_tokens if usage else None,
-        cached_tokens=usage.cached_tokens if usage else None,
-        usage_source=outcome.usage_source,
-    )
+def _line(name: str, outcome: Outcome) -> Line:
+    return Line(name, outcome.error.code if outcome.error else "", outcome.usage, outcome.usage_source)
 
 
 def _milliseconds(start: datetime, end: datetime) -> int:

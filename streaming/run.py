@@ -31,15 +31,17 @@ from streaming.errors import (
     StreamingError,
     Vetoed,
 )
-from streaming.events import Delta, Position, UsageReported, decode, encode
+from streaming.events import Delta, Position, decode, encode
 from streaming.filters import Chain, CleanText, Filter
 from streaming.kept_run import KeptRun
 from streaming.lane_run import LaneRun, Parting, told, used_of
 from streaming.lane_values import Used
+from streaming.ledger import KEPT
 from streaming.lifecycle import Claim, Outcome
 from streaming.providers.base import Finish, Handle, Limits, Part, Text, Usage
 from streaming.publisher import Publisher
 from streaming.retry import Retry, RetryPolicy
+from streaming.spending import Spending
 from streaming.states import Status
 from streaming.tokens import estimate_tokens
 
@@ -63,7 +65,7 @@ class Run:
         self.started_at = self.last_part_at = asyncio.get_running_loop().time()
         self._cut: StreamingError | None = None
         self._own_filters = self._load_filters()
-        self._prompt = claim.prompt
+        self._spending = Spending(claim.prompt)
         self._lane = lane
         self._kept = KeptRun(claim)
         self.writer = publisher.open(claim, Chain([CleanText(), *self._own_filters]))
@@ -72,12 +74,12 @@ class Run:
         self.writer.on_refused = self.cut
         self.writer.on_first_text = self._on_first_text
         self._publisher = publisher
-        self._usage: Usage | None = None
         self._finish: Finish | None = None
         self._was_cut = asyncio.get_running_loop().create_future()
         self._begun = False
         self._reader: asyncio.Task[None] | None = None
         self._moves: list[asyncio.Task[bool]] = []
+        self._folding: list[asyncio.Task[bool]] = []
         lane.produced = lambda: estimate_tokens(self.writer.own_text)
 
     def _load_filters(self) -> list[Filter]:
@@ -132,19 +134,22 @@ class Run:
         """Earlier attempts left this text visible."""
         self.writer.resume(text, Chain(self._kept.filters(text, self._own_filters)))
         if text:
-            self._prompt = continue_prompt(self.claim.prompt, text)
+            self._spending.prompt = continue_prompt(self.claim.prompt, text)
 
     def _resume(self) -> None:
         claim, text = self.claim, self.writer.text
         if text:
             self._move_on(text)
+        elif claim.crashes and not self._kept:
+            fold = partial(lifecycle.fold, claim.generation_id, claim.attempt, self._spending.found(text))
+            self._folding.append(asyncio.create_task(database.persist(fold)))
         if claim.crashes > conf.get().crashes_max or (claim.crashes and text and not self._continues):
             self.cut(WorkerLost())
 
     def _move_on(self, text: str) -> None:
-        """A run that is read again is counted once, by the vendor; another one's use is our guess."""
-        spent = None if self._kept else Usage(estimate_tokens(*self.claim.prompt.texts), estimate_tokens(text))
-        self._move(partial(lifecycle.resume, self.claim.generation_id, self.claim.attempt, spent))
+        """A run that is read again is counted once, by the vendor; another one's use is what the log tells of it."""
+        found = None if self._kept else self._spending.found(text)
+        self._move(partial(lifecycle.resume, self.claim.generation_id, self.claim.attempt, found))
 
     @property
     def _continues(self) -> bool:
@@ -182,6 +187,7 @@ class Run:
         left = await self._publisher.replay_log.read_after(claim.generation_id, claim.position)
         earlier = [decode(entry.frame) for entry in left.entries if entry.position.attempt < claim.attempt]
         beyond = "".join(event.text for event in earlier if isinstance(event, Delta))
+        self._spending.read_log(earlier)
         if beyond:
             self._go_on_from(claim.text + beyond)
 
@@ -194,7 +200,7 @@ class Run:
             except RunGone:
                 log.warning("the vendor's run of %s is gone: it is asked anew", self.claim.generation_id)
                 self._ask_anew()
-        return await self._take(provider.stream(entry, self._prompt))
+        return await self._take(provider.stream(entry, self._spending.prompt))
 
     def _ask_anew(self) -> None:
         """Nothing of the old run has been shown yet by this attempt, but filters have seen it."""
@@ -215,7 +221,7 @@ class Run:
                     if writer.full:
                         raise TextFull
                 elif type(part) is Usage:
-                    self._usage = part
+                    self._spending.reported = part
                 elif type(part) is Finish:
                     self._finish = part
                 elif type(part) is Handle and part.handle != self._kept.known.handle:
@@ -267,19 +273,9 @@ class Run:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOG_WAIT_S):
                 await self._publisher.drained(writer)
-                if self._usage is not None:
-                    await self._publisher.append(writer, "o", self._usage_event)
+                if self._spending.reported is not None:
+                    await self._publisher.append(writer, "o", self._spending.event(self.claim.generation_id))
         return self._cut or error  # a stop may have come while the last text was on its way
-
-    def _usage_event(self, position: Position) -> UsageReported:
-        usage = self._usage or Usage(0, 0)
-        return UsageReported(
-            generation=self.claim.generation_id,
-            position=position,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-        )
 
     async def _end(self, error: StreamingError | None) -> Parting:
         if isinstance(error, Fenced) or isinstance(self.writer.refused, Fenced):
@@ -290,7 +286,7 @@ class Run:
         outcome = self._outcome(error)
         if outcome.text and not self._moves:
             self._on_first_text()
-        if moves := [*self._moves, *self._kept.keeping]:
+        if moves := [*self._moves, *self._folding, *self._kept.keeping]:
             await asyncio.wait(moves)
         if error is not None and self._may_retry(error, outcome) and (retry := self._retry(error)) is not None:
             if await self._requeue(error, retry):
@@ -316,23 +312,20 @@ class Run:
             text, skipped = text + writer.take_unconfirmed(), 3
         status, reason, told = verdict(error, text, self._finish.reason if self._finish else "")
         position = Position(self.claim.attempt, writer.seq + skipped)
-        return Outcome(status, text, position, reason, told, *self._spent())
+        return Outcome(status, text, position, reason, told, *self._spent(error))
 
-    def _spent(self) -> tuple[Usage | None, str]:
-        """Tokens of this attempt and who counted them: the provider, or else we; None if nothing was asked."""
-        if self._usage is not None:
-            return self._usage, "provider"
-        if not self.writer.has_input:
-            return None, ""
+    def _spent(self, error: StreamingError | None) -> tuple[Usage | None, str]:
         text = self.writer.text[self._kept.known.after_chars :] if self._kept else self.writer.own_text
-        return Usage(estimate_tokens(*self._prompt.texts), estimate_tokens(text)), "counted"
+        # Without a word of an answer: it was asked and read the prompt, unless it said that it did not.
+        was_read = self.writer.has_input or (self._reader is not None and not isinstance(error, ProviderError))
+        return self._spending.of(text if was_read else None)
 
     def _used(self, error: StreamingError | None) -> Used | None:
-        usage, _ = self._spent()
-        if usage is not None:
-            return used_of(usage)
-        # It was asked and read the prompt, unless it said that it did not.
-        return Used(None, 0) if self._reader is not None and not isinstance(error, ProviderError) else None
+        usage, source = self._spent(error)
+        if usage is None:
+            return None
+        # What it read of a prompt that it did not answer, the lane has foreseen as well as we.
+        return used_of(usage) if source == "provider" or self.writer.has_input else Used(None, 0)
 
     def _retry(self, error: StreamingError) -> Retry | None:
         if isinstance(error, HANDED_BACK):
@@ -356,7 +349,9 @@ class Run:
             # for itself what the log holds beyond it.)
             position = Position(claim.attempt, self.writer.seq + 2)
         # A run that goes on at the vendor's is not counted yet.
-        kept = Outcome(Status.QUEUED, text, position, error.code, error, *((None, "") if self._kept else self._spent()))
+        kept = Outcome(
+            Status.QUEUED, text, position, error.code, error, *((None, KEPT) if self._kept else self._spent(error))
+        )
         # The lane hears of it from this process; the pacer's wake-up is for the case that it dies first, or that Redis
         # is away (then there is no pacer either).
         left = isinstance(error, HANDED_BACK)

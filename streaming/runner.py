@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from django.db import DatabaseError
 from redis import RedisError
 
-from streaming import conf, database, lifecycle, services
+from streaming import conf, database, lifecycle, metrics, services
 from streaming.cancellation import cancel
 from streaming.endings import Draining
 from streaming.errors import ProviderError, ProviderTimeout, StopRequested
@@ -75,10 +76,12 @@ class Runner:
             return Parting()
         run = Run(claim, self._publisher, lane)
         self.runs.add(run)
+        metrics.streams_running(len(self.runs))
         try:
             return await run.execute()
         finally:
             self.runs.discard(run)
+            metrics.streams_running(len(self.runs))
 
     def tokens(self) -> int:
         """Output tokens of this process so far, as we count them."""
@@ -108,7 +111,8 @@ class Runner:
         await lane.part(parting)
 
     async def _claim(self, ticket: Ticket) -> Claim | None:
-        claim = partial(lifecycle.claim, ticket.generation_id, self.worker_id, ticket.admission)
+        handed_at = datetime.fromtimestamp(ticket.handed_ms / 1000, UTC) if ticket.handed_ms else None
+        claim = partial(lifecycle.claim, ticket.generation_id, self.worker_id, ticket.admission, handed_at=handed_at)
         try:
             # To its end: a claim that succeeds after we gave up waiting would belong to nobody.
             return await database.call_to_end(partial(claim, ends_only=not ticket.lane))

@@ -14,8 +14,8 @@ from streaming.lane_values import Ticket
 
 
 @shared_task(name=TASK_NAME)
-def run_generation(generation_id: str, admission: int, lane: str) -> None:
-    bridge.get().run_generation(Ticket(generation_id, admission, lane))
+def run_generation(generation_id: str, admission: int, lane: str, handed_ms: int = 0) -> None:
+    bridge.get().run_generation(Ticket(generation_id, admission, lane, handed_ms))
 
 
 @worker_ready.connect

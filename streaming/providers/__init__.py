@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from streaming import conf
 from streaming.errors import Refused
 from streaming.limit_rules import check_limits
+from streaming.price_rules import check_price
 from streaming.providers.base import ModelEntry, Provider
 
 #: Name in settings → module. Each has `open_provider(entry, settings) -> Provider`.
@@ -101,3 +102,8 @@ def _check_lane(entry: ModelEntry) -> None:
         check_limits(entry.limits)
     except ValueError as error:
         raise ImproperlyConfigured(f"STREAMING['models'], {entry.alias!r}, limits: {error}.") from None
+    try:
+        if entry.price:
+            check_price(entry.price)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"STREAMING['models'], {entry.alias!r}, price: {error}.") from None

@@ -78,6 +78,7 @@ class ModelEntry:
     `api_key` never leaves the provider module.
     Models of one `lane` share the provider's limits and one queue; without a name of its own an entry shares with those
     of the same model, address and key. `limits`: keyword arguments of `LaneLimits`, where the lane's row begins.
+    `price`: US dollars per million tokens, {"input", "output", "cached"}; empty: as `prices` finds it.
     """
 
     alias: str
@@ -93,6 +94,7 @@ class ModelEntry:
     options: dict[str, Any] = field(default_factory=dict)
     lane: str = ""
     limits: dict[str, Any] = field(default_factory=dict)
+    price: dict[str, Any] = field(default_factory=dict)
 
     @property
     def lane_name(self) -> str:

@@ -43,7 +43,7 @@ FRONT_DOORS = frozenset(
         "markdown",
         "highlighting",
     }
-) | {"errors", "models", "cancellation", "admin_base", "web_now"}
+) | {"errors", "models", "cancellation", "admin_base", "web_now", "price_rules"}
 
 
 def test_the_import_contracts_hold() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -34,12 +35,14 @@ async def _broker(transactional_db: None, streaming_settings: dict[str, Any]) ->
 
 
 async def messages(client: Redis) -> list[list[Any]]:
-    """The arguments of the tasks that wait in the broker."""
+    """The arguments of the tasks that wait in the broker, without the time of their sending, which is just now."""
     found = []
     for raw in await client.lrange(QUEUE, 0, -1):
         message = json.loads(raw)
         assert message["headers"]["task"] == tasks.run_generation.name
-        found.append(json.loads(base64.b64decode(message["body"]))[0])
+        *words, handed_ms = json.loads(base64.b64decode(message["body"]))[0]
+        assert abs(time.time() * 1000 - handed_ms) < 60_000
+        found.append(words)
     return found
 
 

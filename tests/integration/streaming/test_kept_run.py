@@ -62,7 +62,7 @@ async def test_after_a_broken_connection_the_same_run_is_read_on(engine: Engine,
     assert (stored.status, stored.text, stored.attempt) == (Status.COMPLETED, "One, two, three.", 2)
     assert (len(provider.calls), provider.read, provider.cancelled) == (1, [RUN], [])
     assert (stored.input_tokens, stored.output_tokens) == (9, 7)
-    assert [attempt.usage_source for attempt in await attempts(generation_id)] == ["", "provider"]
+    assert [attempt.usage_source for attempt in await attempts(generation_id)] == ["kept", "provider"]
 
 
 async def test_a_lost_worker_leaves_the_run_to_the_next_one(engine: Engine, provider: KeepingProvider) -> None:
@@ -81,6 +81,7 @@ async def test_a_lost_worker_leaves_the_run_to_the_next_one(engine: Engine, prov
     stored = await row(generation_id)
     assert (stored.status, stored.text) == (Status.COMPLETED, "One, two, three.")
     assert (stored.output_tokens, len(provider.calls)) == (7, 1)
+    assert [attempt.usage_source for attempt in await attempts(generation_id)] == ["kept", "provider"]
 
 
 async def test_before_any_text_the_run_is_read_from_its_start(engine: Engine, provider: KeepingProvider) -> None:
