@@ -49,7 +49,7 @@ def id_of(user: User) -> int:
 def access_conversation(user: User, conversation_id: UUID | str, role: str = Role.VIEWER) -> Conversation:
     """The conversation, if `user` has at least `role` in it. Raises NotFound; Forbidden if it is a lower one."""
     pk = _uuid(conversation_id)
-    _check_role(user, role, conversation_id=pk)
+    check_role(user, role, conversation_id=pk)
     found = _conversations(pk)
     if not found:  # it went away between the two questions
         raise NotFound
@@ -61,7 +61,7 @@ def access_generation(user: User, generation_id: UUID | str, role: str = Role.VI
     answers = _answers(_uuid(generation_id))
     if not answers:
         raise NotFound
-    _check_role(user, role, conversation_id=answers[0].conversation_id)
+    check_role(user, role, conversation_id=answers[0].conversation_id)
     return answers[0]
 
 
@@ -74,16 +74,17 @@ def access_stream(user: User, generation_id: UUID | str) -> UUID:
     return homes[0]
 
 
-def access_message(user: User, message_id: int, role: str = Role.VIEWER) -> Message:
-    """The message, with its conversation. Raises NotFound and Forbidden."""
+def access_message(user: User, message_id: int, role: str = Role.VIEWER, *, dropped: bool = False) -> Message:
+    """The message, with its conversation; one that was withdrawn only if asked for. Raises NotFound and Forbidden."""
     message = Message.objects.filter(pk=message_id).select_related("conversation").first()
-    if message is None:
+    if message is None or (message.state == Message.State.DROPPED and not dropped):
         raise NotFound
-    _check_role(user, role, conversation_id=message.conversation_id)
+    check_role(user, role, conversation_id=message.conversation_id)
     return message
 
 
-def _check_role(user: User, role: str, *, conversation_id: UUID) -> None:
+def check_role(user: User, role: str, *, conversation_id: UUID) -> None:
+    """Raises NotFound; Forbidden if `user` has a lower role there."""
     found = _roles(conversation_id, id_of(user))
     if not found:
         raise NotFound

@@ -6,7 +6,7 @@ The frame is made inside the transaction (its content is what was committed) and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from django.db.models import QuerySet
 from chat import sockets
 from chat.access import NotFound
 from chat.conversation_list import list_frames
-from chat.events import encode
+from chat.events import ConversationChanged, encode
 from chat.models import Conversation, Message
-from chat.selectors import conversation_changed, everybody, messages_by_id
+from chat.selectors import Here, changed_since, conversation_changed, everybody, messages_by_id
 from chat.sockets import CONVERSATION, conversation_group
 from streaming import fanout, services
 from streaming.events import Queued
@@ -54,11 +54,30 @@ def next_revision(conversation: Conversation, *, news: bool = True, by: int | No
 
 def changed(conversation: Conversation, message_ids: Iterable[int] = (), start: Iterable[str] = ()) -> AfterEnd:
     """What is to be done after the commit: tell all who watch it or have it in their list, and start what may start."""
+
+    def frame(people: list[Here]) -> ConversationChanged:
+        return conversation_changed(conversation, messages_by_id(message_ids), people=people)
+
+    return _after(conversation, frame, start)
+
+
+def path_changed(conversation: Conversation, start: Iterable[str] = ()) -> AfterEnd:
+    """The same for a change of which messages are shown: the new ones with the ids of those that went, or the newest
+    page, if that is less."""
+
+    def frame(people: list[Here]) -> ConversationChanged:
+        return changed_since(conversation, conversation.revision - 1, people=people)
+
+    return _after(conversation, frame, start)
+
+
+def _after(
+    conversation: Conversation, frame: Callable[[list[Here]], ConversationChanged], start: Iterable[str]
+) -> AfterEnd:
     if conversation.deleted_at is not None:  # nobody can see it
         return AfterEnd(start=list(start))
     people = everybody(conversation.pk)
-    frame = encode(conversation_changed(conversation, messages_by_id(message_ids), people=people))
-    told = [(conversation_group(conversation.pk), frame), *list_frames(conversation, people)]
+    told = [(conversation_group(conversation.pk), encode(frame(people))), *list_frames(conversation, people)]
     return AfterEnd(broadcasts=told, start=list(start))
 
 

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from chat import changes, people, services, sockets
+from chat import changes, people, services, sockets, versions
 from chat.access import Role, access_conversation, access_generation, access_stream
 from chat.commands import (
+    CancelMessage,
     Command,
     EditMessage,
     ReadConversation,
@@ -20,6 +21,7 @@ from chat.commands import (
     SubscribeConversation,
     SubscribeList,
     SubscribeStream,
+    SwitchMessage,
     UnsubscribeConversation,
     UnsubscribeStream,
 )
@@ -76,7 +78,7 @@ class CommandHandlers:
         try:
             model = services.called_model(command.text, command.model) or streaming.default_model()
             if streaming.is_by_question(model):
-                model = await database.call(services.choose_model, command.conversation, command.text, model)
+                model = await database.call(services.model_for, user, command.conversation, command.text, model)
             await streaming.check_wait(user.pk, model)
         except Refused:
             asked = (user, command.conversation, command.client_message_id, command.text)
@@ -84,16 +86,31 @@ class CommandHandlers:
                 raise
 
     async def edit_message(self, command: EditMessage, reply: Reply) -> None:
-        after = await database.call(services.edit_message, self._socket.user, command.message, command.text)
+        user, edit = self._socket.user, (command.message, command.text, command.model)
+        model = await database.call(versions.model_for_edit, user, *edit)
+        if model is not None:
+            await streaming.check_wait(user.pk, model)
+        asked = await database.call(versions.edit_message, user, *edit)
+        reply(message=asked.message, generation=asked.generation)
+        self._carry_out(asked.after)
+
+    async def switch_message(self, command: SwitchMessage, reply: Reply) -> None:
+        after = await database.call(versions.switch_version, self._socket.user, command.message)
+        reply()
+        self._carry_out(after)
+
+    async def cancel_message(self, command: CancelMessage, reply: Reply) -> None:
+        after = await database.call(versions.cancel_message, self._socket.user, command.message)
         reply()
         self._carry_out(after)
 
     async def retry_generation(self, command: RetryGeneration, reply: Reply) -> None:
-        model = await database.call(services.model_of_reply, self._socket.user, command.generation)
-        await streaming.check_wait(self._socket.user.pk, model)
-        retried = await database.call(services.retry_reply, self._socket.user, command.generation)
-        reply(generation=retried.generation)
-        self._carry_out(retried.after)
+        user = self._socket.user
+        model = await database.call(versions.model_for_answer, user, command.generation, command.model)
+        await streaming.check_wait(user.pk, model)
+        asked = await database.call(versions.regenerate, user, command.generation, command.model)
+        reply(generation=asked.generation)
+        self._carry_out(asked.after)
 
     async def stop_generation(self, command: StopGeneration, reply: Reply) -> None:
         await database.call(access_generation, self._socket.user, command.generation, Role.MEMBER)
@@ -185,6 +202,8 @@ class CommandHandlers:
 _HANDLERS: Final[dict[type[Command], Callable[[CommandHandlers, Any, Reply], Awaitable[None]]]] = {
     SendMessage: CommandHandlers.send_message,
     EditMessage: CommandHandlers.edit_message,
+    SwitchMessage: CommandHandlers.switch_message,
+    CancelMessage: CommandHandlers.cancel_message,
     StopGeneration: CommandHandlers.stop_generation,
     RetryGeneration: CommandHandlers.retry_generation,
     SubscribeStream: CommandHandlers.subscribe_stream,

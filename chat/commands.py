@@ -69,11 +69,32 @@ class SendMessage(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditMessage(Command):
-    """Change the text of one's own message. An answer that was already asked for stays as it is."""
+    """Change the text of one's own message. One in state `pending`, or one that no model answers, changes in its place,
+    with `generation` null. Any other gets a new version with a new answer; the old one keeps what followed it, out of
+    sight. `model` as in `message.send`; without it the one that was asked before. `busy` while an answer runs."""
 
     TYPE: ClassVar[str] = "message.edit"
+    RESULT: ClassVar[tuple[str, ...]] = ("message", "generation")
     message: MessageId
     text: MessageText
+    model: ModelAlias | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchMessage(Command):
+    """Show this version of a message (one of its `siblings`) to everybody, with the newest of what followed it.
+    `busy` while an answer runs."""
+
+    TYPE: ClassVar[str] = "message.switch"
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelMessage(Command):
+    """Withdraw a message in state `pending`: its author may, and owners. `conflict` if its turn has come."""
+
+    TYPE: ClassVar[str] = "message.cancel"
+    message: MessageId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +108,13 @@ class StopGeneration(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryGeneration(Command):
-    """Ask the same question again: a new generation and a message beside the old one (same `parent`)."""
+    """Ask the same question again, also another model: a new generation and a message beside the old one (same
+    `parent`), which takes its place with nothing after it. `busy` while an answer runs."""
 
     TYPE: ClassVar[str] = "generation.retry"
     RESULT: ClassVar[tuple[str, ...]] = ("generation",)
     generation: GenerationId
+    model: ModelAlias | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +203,8 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
     for kind in (
         SendMessage,
         EditMessage,
+        SwitchMessage,
+        CancelMessage,
         StopGeneration,
         RetryGeneration,
         SubscribeStream,

@@ -20,8 +20,8 @@ class ParticipantData(PersonData):
 
 
 class GenerationData(TypedDict):
-    """An answer's request as its message shows it; `reason` is that of its terminal event, and `code`, `message` and
-    `retryable` say what went wrong, if it did."""
+    """An answer's request as its message shows it; `reason`, tokens and times are those of its terminal event, and
+    `code`, `message` and `retryable` say what went wrong, if it did."""
 
     id: str
     status: str
@@ -30,11 +30,18 @@ class GenerationData(TypedDict):
     code: str
     message: str
     retryable: bool
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    waited_ms: int | None
+    first_text_ms: int | None
+    duration_ms: int | None
 
 
 class MessageData(TypedDict):
-    """A message. `parent` of an answer is its question. An answer's `text` is empty until its generation has ended:
-    until then the stream has it. `author` is null for a model, and for a person who is no longer known."""
+    """A message. `parent` of an answer is its question, that of a question the message that it follows. `siblings` are
+    all versions of it, the oldest first, if there are several. An answer's `text` is empty until its generation has
+    ended: until then the stream has it. `author` is null for a model, and for a person who is no longer known."""
 
     id: int
     role: str
@@ -46,6 +53,7 @@ class MessageData(TypedDict):
     edited_at: str | None
     revision: int
     parent: int | None
+    siblings: list[int]
     client_message_id: str | None
     generation: GenerationData | None
 
@@ -166,8 +174,8 @@ class Reconnect(Frame):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationChanged(Frame):
     """All that changed in a conversation up to `revision`: its title and people as they are now, changed messages, ids
-    of removed ones. `complete` is true if it replaces all that was known before; `older` if there are older messages
-    that it leaves out."""
+    of those that are not shown (any more). `complete` is true if it replaces all that was known before; `older` if
+    there are older messages that it leaves out."""
 
     TYPE: ClassVar[str] = "conversation.changed"
     conversation: str

@@ -111,7 +111,9 @@ class Errand(models.Model):
 
 
 class Message(models.Model):
-    """Order within a conversation is the order of ids. `client_message_id` makes sending idempotent per author."""
+    """Messages make a tree (`chat.branches`): the parent of an answer is its question, that of a question the message
+    that it follows. Everybody in a conversation sees one path of it, the `shown` one; what the model is told is the
+    path that leads to its question. `client_message_id` makes sending idempotent per author."""
 
     class Role(models.TextChoices):
         USER = "user"
@@ -121,6 +123,8 @@ class Message(models.Model):
         SENT = "sent"
         #: A question that waits for the running answer to end; its own answer is made then.
         PENDING = "pending"
+        #: It waited and was withdrawn. The row stays, so that sending it again does not bring it back.
+        DROPPED = "dropped"
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children")
@@ -128,6 +132,9 @@ class Message(models.Model):
     role = models.CharField(max_length=9, choices=Role.choices)
     state = models.CharField(max_length=7, choices=State.choices, default=State.SENT)
     text = models.TextField(blank=True, default="")
+    shown = models.BooleanField(default=True)
+    #: On each of several versions of a message, the first one included; most messages have one version.
+    first_version = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="versions")
     #: The model asked for (questions); the answer's own model stands on its generation.
     model = models.CharField(max_length=100, blank=True, default="")
     generation = models.OneToOneField(
@@ -142,7 +149,10 @@ class Message(models.Model):
     class Meta:
         ordering = ("id",)
         constraints = (models.UniqueConstraint(fields=["author", "client_message_id"], name="message_once"),)
-        indexes = (models.Index(fields=["conversation", "revision"], name="message_changed_since"),)
+        indexes = (
+            models.Index(fields=["conversation", "revision"], name="message_changed_since"),
+            models.Index(fields=["conversation", "id"], name="message_path", condition=models.Q(shown=True)),
+        )
 
     def __str__(self) -> str:
         return f"{self.role} message {self.pk}"

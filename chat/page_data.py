@@ -41,13 +41,11 @@ class MessageRow:
     state: str
     note: str
     own: bool
-    #: A newer answer to the same question exists: trying this one again would only confuse.
-    superseded: bool
 
     @property
     def retryable(self) -> bool:
         generation = self.data["generation"]
-        return bool(generation and generation["retryable"] and not self.superseded)
+        return bool(generation and generation["retryable"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +56,27 @@ class Day:
 
 def in_reading_order(messages: Iterable[MessageData]) -> list[MessageData]:
     """Answers stand below their questions, also if other questions came in between."""
-    return sorted(messages, key=lambda message: (message["parent"] or message["id"], message["id"]))
+    return sorted(messages, key=lambda message: (_turn(message), message["id"]))
+
+
+def _turn(message: MessageData) -> int:
+    """The question that it is or answers."""
+    return message["parent"] or message["id"] if message["role"] == "assistant" else message["id"]
+
+
+def before_first(ordered: list[MessageData]) -> int | None:
+    """What to ask for to get the messages before those, `message_page(before=…)`; None: there are none."""
+    if not ordered:
+        return None
+    first = ordered[0]
+    return max(first["id"], (first["parent"] or 0) + 1)  # a question that had to wait is older than what it follows
 
 
 def message_rows(messages: Iterable[MessageData], user_id: int) -> list[MessageRow]:
-    ordered = in_reading_order(messages)
-    newest = {message["parent"]: message["id"] for message in ordered}
-    return [_row(message, user_id, newest.get(message["parent"]) != message["id"]) for message in ordered]
+    return [_row(message, user_id) for message in in_reading_order(messages)]
 
 
-def _row(message: MessageData, user_id: int, has_newer_sibling: bool) -> MessageRow:
+def _row(message: MessageData, user_id: int) -> MessageRow:
     state = message_state(message)
     generation = message["generation"]
     doing = "queued" if generation and generation["status"] == "queued" else state
@@ -77,7 +86,6 @@ def _row(message: MessageData, user_id: int, has_newer_sibling: bool) -> Message
         state=state,
         note=_translated((_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, "")),
         own=message["author"] is not None and message["author"]["id"] == user_id,
-        superseded=message["parent"] is not None and has_newer_sibling,
     )
 
 

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from chat.events import ConversationChanged, GenerationData, MessageData, ParticipantData, PersonData
 from chat.models import Conversation, Message, Participant
 from chat.names import clean_line
+from streaming.answer_times import answer_times
 from streaming.prepared import prepared
 from streaming.states import TERMINAL
 
@@ -22,6 +23,7 @@ PAGE_MESSAGES: Final = 100
 PAGE_CHARS: Final = 400_000
 #: A message id beyond this is none, and SQLite cannot compare it.
 _ID_MAX: Final = 2**63 - 1
+_Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,56 +66,62 @@ def person_name(first: str, last: str, username: str) -> str:
 
 def message_page(conversation_id: UUID, before: int | None = None, limit: int = PAGE_MESSAGES) -> MessagePage:
     """The newest messages, or the newest ones older than message `before`."""
-    rows = Message.objects.filter(conversation_id=conversation_id)
+    rows = Message.objects.filter(conversation_id=conversation_id, shown=True)
     if before is not None:
         rows = rows.filter(pk__lt=min(before, _ID_MAX))
-    page: list[MessageData] = []
+    page: list[_Row] = []
     chars = 0
-    for row in _shown(rows.order_by("-pk")[: limit + 1]).iterator(chunk_size=20):
-        data = _message_data(row)
-        chars += len(data["text"])
-        if page and (len(page) == limit or chars > PAGE_CHARS):
-            return MessagePage(page[::-1], older=True)
-        page.append(data)
-    return MessagePage(page[::-1], older=False)
+    older = False
+    for row in _with_text(rows.order_by("-pk")[: limit + 1]).iterator(chunk_size=20):
+        chars += len(row["whole_text"])
+        older = bool(page) and (len(page) == limit or chars > PAGE_CHARS)
+        if older:
+            break
+        page.append(row)
+    return MessagePage(_messages_data(page[::-1]), older)
 
 
 def messages_by_id(ids: Iterable[int]) -> list[MessageData]:
-    return [_message_data(row) for pk in sorted(ids) for row in _one_message(pk)]
+    return _messages_data([row for pk in sorted(ids) for row in _one_message(pk)])
 
 
 @prepared
 def _one_message(pk: int) -> QuerySet[Message, dict[str, Any]]:
-    return _shown(Message.objects.filter(pk=pk).order_by())
+    return _with_text(Message.objects.filter(pk=pk).order_by())
 
 
-def changed_since(conversation: Conversation, since: int | None) -> ConversationChanged:
+def changed_since(
+    conversation: Conversation, since: int | None, *, people: list[Here] | None = None
+) -> ConversationChanged:
     """All that changed after revision `since`; everything (the newest page) if that is unknown or too much."""
     if since is not None and since <= conversation.revision:
-        changed = _changed_messages(conversation, since)
+        changed = _changed_rows(conversation, since)
         if changed is not None:
-            return conversation_changed(conversation, changed)
+            shown = [row for row in changed if row["shown"]]
+            removed = [row["pk"] for row in changed if not row["shown"]]
+            return conversation_changed(conversation, _messages_data(shown), removed=removed, people=people)
     page = message_page(conversation.pk)
-    return conversation_changed(conversation, page.messages, complete=True, older=page.older)
+    return conversation_changed(conversation, page.messages, complete=True, older=page.older, people=people)
 
 
-def _changed_messages(conversation: Conversation, since: int) -> list[MessageData] | None:
+def _changed_rows(conversation: Conversation, since: int) -> list[_Row] | None:
     """None if they are too many for a frame."""
-    rows = Message.objects.filter(conversation=conversation, revision__gt=since).order_by("pk")
-    messages: list[MessageData] = []
+    changed = Message.objects.filter(conversation=conversation, revision__gt=since).order_by("pk")
+    rows: list[_Row] = []
     chars = 0
-    for row in _shown(rows[: PAGE_MESSAGES + 1]).iterator(chunk_size=20):
-        messages.append(_message_data(row))
-        chars += len(messages[-1]["text"])
-        if len(messages) > PAGE_MESSAGES or (chars > PAGE_CHARS and len(messages) > 1):
+    for row in _with_text(changed[: PAGE_MESSAGES + 1]).iterator(chunk_size=20):
+        rows.append(row)
+        chars += len(row["whole_text"])
+        if len(rows) > PAGE_MESSAGES or (chars > PAGE_CHARS and len(rows) > 1):
             return None
-    return messages
+    return rows
 
 
 def conversation_changed(
     conversation: Conversation,
     messages: list[MessageData],
     *,
+    removed: Iterable[int] = (),
     complete: bool | None = None,
     older: bool | None = None,
     people: list[Here] | None = None,
@@ -125,56 +133,78 @@ def conversation_changed(
         title=str(conversation),
         participants=[here.person for here in (everybody(conversation.pk) if people is None else people)],
         messages=messages,
+        removed=list(removed),
         complete=complete,
         older=older,
     )
 
 
 _COLUMNS: Final = (
-    "pk", "role", "author_id", "author__first_name", "author__last_name", "author__username", "state", "model",
-    "created_at", "edited_at", "revision", "parent_id", "client_message_id", "generation_id", "generation__status",
-    "generation__model", "generation__finish_reason", "generation__error_code", "generation__error_message",
-    "generation__error_retryable",
+    "pk", "role", "author_id", "author__first_name", "author__last_name", "author__username", "state", "model", "shown",
+    "created_at", "edited_at", "revision", "parent_id", "first_version_id", "client_message_id", "generation_id",
+    "generation__status", "generation__model", "generation__finish_reason", "generation__error_code",
+    "generation__error_message", "generation__error_retryable", "generation__input_tokens", "generation__output_tokens",
+    "generation__cached_tokens", "generation__requested_at", "generation__admitted_at", "generation__first_text_at",
+    "generation__finished_at",
 )  # fmt: skip
 
 
-def _shown(rows: QuerySet[Message]) -> QuerySet[Message, dict[str, Any]]:
+def _with_text(rows: QuerySet[Message]) -> QuerySet[Message, dict[str, Any]]:
     # The text of an answer stands on its generation. While that runs, its checkpoint is neither read nor shown: the
     # stream has the whole text, with a position to go on from.
+    hidden = When(shown=False, then=Value(""))
     ended = When(generation__status__in=TERMINAL, then=F("generation__text"))
     running = When(generation__isnull=False, then=Value(""))
-    shown = Case(ended, running, default=Coalesce(F("text"), Value("")), output_field=CharField())
-    values: QuerySet[Message, dict[str, Any]] = rows.annotate(shown=shown).values(*_COLUMNS, "shown")
+    text = Case(hidden, ended, running, default=Coalesce(F("text"), Value("")), output_field=CharField())
+    values: QuerySet[Message, dict[str, Any]] = rows.annotate(whole_text=text).values(*_COLUMNS, "whole_text")
     return values
 
 
-def _message_data(row: dict[str, Any]) -> MessageData:
+def _messages_data(rows: list[_Row]) -> list[MessageData]:
+    versions = _versions({row["first_version_id"] for row in rows} - {None})
+    return [_message_data(row, versions.get(row["first_version_id"], [])) for row in rows]
+
+
+def _versions(firsts: set[int]) -> dict[int | None, list[int]]:
+    """By their first one, all versions of messages that have several."""
+    versions: dict[int | None, list[int]] = {}
+    if firsts:  # few have any
+        rows = Message.objects.filter(first_version__in=firsts).order_by("pk")
+        for first, pk in rows.values_list("first_version_id", "pk"):
+            versions.setdefault(first, []).append(pk)
+    return versions
+
+
+def _message_data(row: _Row, siblings: list[int]) -> MessageData:
     return {
         "id": row["pk"],
         "role": row["role"],
         "author": _author(row),
-        "text": row["shown"],
+        "text": row["whole_text"],
         "state": row["state"],
         "model": row["generation__model"] or row["model"],
         "created_at": moment(row["created_at"]),
         "edited_at": moment(row["edited_at"]) if row["edited_at"] else None,
         "revision": row["revision"],
         "parent": row["parent_id"],
+        "siblings": siblings,
         "client_message_id": row["client_message_id"],
         "generation": _generation_data(row),
     }
 
 
-def _author(row: dict[str, Any]) -> PersonData | None:
+def _author(row: _Row) -> PersonData | None:
     if row["author_id"] is None:
         return None
     name = person_name(row["author__first_name"], row["author__last_name"], row["author__username"])
     return {"id": row["author_id"], "name": name}
 
 
-def _generation_data(row: dict[str, Any]) -> GenerationData | None:
+def _generation_data(row: _Row) -> GenerationData | None:
     if row["generation_id"] is None:
         return None
+    moments = (row[f"generation__{moment}_at"] for moment in ("requested", "admitted", "first_text", "finished"))
+    times = answer_times(*moments)
     return {
         "id": str(row["generation_id"]),
         "status": row["generation__status"],
@@ -183,6 +213,12 @@ def _generation_data(row: dict[str, Any]) -> GenerationData | None:
         "code": row["generation__error_code"],
         "message": row["generation__error_message"],
         "retryable": row["generation__error_retryable"],
+        "input_tokens": row["generation__input_tokens"],
+        "output_tokens": row["generation__output_tokens"],
+        "cached_tokens": row["generation__cached_tokens"],
+        "waited_ms": times.waited_ms,
+        "first_text_ms": times.first_text_ms,
+        "duration_ms": times.duration_ms,
     }
 
 

@@ -7,34 +7,19 @@ the generations to start. Rows first: whatever happens to that second part, noth
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from chat import changes, mentions, prompts, titles
-from chat.access import (
-    Forbidden,
-    NotFound,
-    Role,
-    User,
-    access_conversation,
-    access_generation,
-    access_message,
-    id_of,
-)
+from chat import answers, changes, mentions, titles
+from chat.access import Role, User, access_conversation, check_role, id_of
 from chat.command_fields import Wrong, read_message_text
 from chat.models import Conversation, Message
 from streaming import services as streaming
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 from streaming.prepared import prepared
-from streaming.states import LIVE
-
-#: Questions that may wait behind a running answer, per conversation.
-PENDING_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +31,6 @@ class Sent:
     after: AfterEnd = field(default_factory=AfterEnd)
 
 
-@dataclass(frozen=True, slots=True)
-class Retried:
-    generation: str
-    after: AfterEnd
-
-
 def send_message(
     user: User, conversation_id: UUID, *, client_message_id: str, text: str, model: str | None = None
 ) -> Sent:
@@ -60,7 +39,7 @@ def send_message(
 
     Repeating it with the same `client_message_id` writes nothing and returns the same. Raises Refused.
     """
-    _check_text(text)
+    check_text(text)
     question = Message(
         author_id=id_of(user), role=Message.Role.USER, client_message_id=client_message_id, text=text, model=model or ""
     )
@@ -73,8 +52,14 @@ def send_message(
 
 def choose_model(conversation_id: UUID, text: str, model: str | None) -> str:
     """The model that will answer; "auto" looks at the question. Raises Refused."""
-    written = Message.objects.filter(conversation_id=conversation_id)
-    return streaming.choose_model(model, text, written.count)
+    shown = Message.objects.filter(conversation_id=conversation_id, shown=True)
+    return streaming.choose_model(model, text, shown.count)
+
+
+def model_for(user: User, conversation_id: UUID, text: str, model: str | None) -> str:
+    """The same for somebody who may not even write there. Raises NotFound, Forbidden and Refused."""
+    check_role(user, Role.MEMBER, conversation_id=conversation_id)
+    return choose_model(conversation_id, text, model)
 
 
 def wants_answer(policy: str, text: str) -> bool:
@@ -112,114 +97,65 @@ def _send(user: User, conversation_id: UUID, question: Message) -> Sent:
     is_asked = wants_answer(conversation.reply_policy, question.text)
     if is_asked:
         question.model = choose_model(conversation.pk, question.text, called_model(question.text, question.model))
-    if is_asked and len(_pending(conversation.pk)) >= PENDING_MAX:
+    waiting = answers.pending(conversation.pk) if is_asked else []
+    if len(waiting) >= answers.PENDING_MAX:
         raise Refused(
-            f"{PENDING_MAX} messages already wait for the answer to end. Send this one after it.",
+            f"{answers.PENDING_MAX} messages already wait for the answer to end. Send this one after it.",
             code="too_many",
             retryable=True,
         )
     titles.name_after(conversation, question.text)
     changes.next_revision(conversation, by=id_of(user))
-    # A question always begins as a waiting one; if nothing runs, its turn is now.
-    state = Message.State.PENDING if is_asked else Message.State.SENT
-    question.pk, question.conversation, question.state = None, conversation, state
-    changed = {changes.stamp(question, conversation)}
-    started = _answer_next(conversation, changed, new=question) if is_asked else None
-    own = started if started and question.state == Message.State.SENT else None
-    return Sent(question.pk, own, changes.changed(conversation, changed, [started] if started else []))
+    question.pk, question.conversation = None, conversation
+    runs = is_asked and answers.is_running(conversation.pk)
+    if runs or waiting:
+        return _wait(conversation, question, [] if runs else waiting)
+    question.parent_id = answers.newest_of_path(conversation.pk)
+    changes.stamp(question, conversation)
+    if not is_asked:
+        return Sent(question.pk, None, changes.changed(conversation, [question.pk]))
+    answer = answers.begin(conversation, question, id_of(user), question.model)
+    start = str(answer.generation_id)
+    return Sent(question.pk, start, changes.changed(conversation, [question.pk, answer.pk], [start]))
+
+
+def _wait(conversation: Conversation, question: Message, missed: list[Message]) -> Sent:
+    """Behind the others. `missed`: nothing runs, and these should have had their turn; the first has it now."""
+    question.state = Message.State.PENDING
+    changes.stamp(question, conversation)
+    begun, start = answers.begin_next(conversation, missed)
+    return Sent(question.pk, None, changes.changed(conversation, {question.pk, *begun}, start))
 
 
 def _same_again(conversation: Conversation, question: Message) -> Sent:
     if question.conversation_id != conversation.pk:
         raise Refused("This message was sent in another conversation already.", code="conflict")
-    first = question.children.order_by("pk").values_list("generation_id", flat=True).first()
+    written = question.children.filter(role=Message.Role.ASSISTANT)
+    first = written.order_by("pk").values_list("generation_id", flat=True).first()
     return Sent(question.pk, str(first) if first else None)
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
     try:
         read_message_text(text)
     except Wrong as wrong:
         raise Refused(f"{wrong.reason}.", code=wrong.code) from None
 
 
-@transaction.atomic
-def edit_message(user: User, message_id: int, text: str) -> AfterEnd:
-    """Change the text of one's own question. Raises Refused."""
-    _check_text(text)
-    message = access_message(user, message_id, Role.MEMBER)
-    if message.author_id != id_of(user):
-        raise Forbidden("Only its author can change a message.")
-    conversation = changes.lock(message.conversation_id)
-    message.refresh_from_db()  # its turn may have come since it was read
-    changes.next_revision(conversation, by=id_of(user))
-    message.text, message.edited_at = text, timezone.now()
-    return changes.changed(conversation, [changes.stamp(message, conversation)])
-
-
-@transaction.atomic
-def model_of_reply(user: User, generation_id: UUID) -> str:
-    """The model that another try would ask. Raises NotFound."""
-    return access_generation(user, generation_id, Role.MEMBER).model
-
-
-def retry_reply(user: User, generation_id: UUID) -> Retried:
-    """Ask the question of a finished answer again: a new answer beside it. Raises Refused."""
-    answer = access_generation(user, generation_id, Role.MEMBER)
-    conversation = changes.lock(answer.conversation_id)
-    if answer.parent is None:
-        raise NotFound("The question of this answer is gone.")
-    if _running(conversation.pk):
-        raise Refused(
-            "An answer is still being written here. Wait until it ends, or stop it.", code="busy", retryable=True
-        )
-    changes.next_revision(conversation, by=id_of(user))
-    estimate = prompts.estimate_input(conversation.pk, answer.parent.text)
-    request = streaming.request_generation(user_id=id_of(user), model=answer.model, input_estimate=estimate)
-    new = _reply(conversation, answer.parent, answer.model, request.pk)
-    start = str(request.pk)
-    return Retried(start, changes.changed(conversation, [new], [start]))
-
-
 def generation_ended(generation_id: str) -> AfterEnd | None:
     """Inside the transaction that ends a generation: tell all, and let the next question begin. None: no answer's."""
-    answers = _answers(UUID(generation_id))
-    if not answers:
+    written = _answers(UUID(generation_id))
+    if not written:
         return None
-    answer = answers[0]
+    answer = written[0]
     conversation = changes.lock(answer.conversation_id, deleted=True)
     changes.next_revision(conversation)
     changed = {changes.stamp(answer, conversation)}
-    started = _answer_next(conversation, changed)
-    title = titles.ask_if_due(conversation, answer)
-    return changes.changed(conversation, changed, [*([started] if started else []), *title])
-
-
-def _answer_next(conversation: Conversation, changed: set[int], new: Message | None = None) -> str | None:
-    """If nothing runs, the oldest waiting question gets its answer: returns the generation to start."""
-    waiting = [] if _running(conversation.pk) else _pending(conversation.pk)
-    if not waiting or (author := waiting[0].author_id) is None:
-        return None
-    question = waiting[0]
-    # A question that waited was accepted when it was sent: limits and choices of today do not concern it.
-    waited = question != new
-    question = question if waited or new is None else new
-    request = streaming.request_generation(
-        user_id=author,
-        model=question.model,
-        accepted_before=waited,
-        input_estimate=prompts.estimate_input(conversation.pk, question.text),
-    )
-    question.state = Message.State.SENT
-    changed.add(changes.stamp(question, conversation))
-    changed.add(_reply(conversation, question, question.model, request.pk))
-    return str(request.pk)
-
-
-def _reply(conversation: Conversation, question: Message, model: str, generation_id: UUID) -> int:
-    reply = Message(conversation=conversation, parent=question, role=Message.Role.ASSISTANT, model=model)
-    reply.generation_id = generation_id
-    return changes.stamp(reply, conversation)
+    start: list[str] = []
+    if not answers.is_running(conversation.pk):
+        begun, start = answers.begin_next(conversation, answers.pending(conversation.pk))
+        changed |= begun
+    return changes.changed(conversation, changed, [*start, *titles.ask_if_due(conversation, answer)])
 
 
 @prepared
@@ -230,17 +166,3 @@ def _sent_before(author_id: int, client_message_id: str) -> QuerySet[Message]:
 @prepared
 def _answers(generation_id: UUID) -> QuerySet[Message]:
     return Message.objects.filter(generation_id=generation_id).order_by()
-
-
-@prepared
-def _running(conversation_id: UUID) -> QuerySet[Message, int]:
-    """Any row: an answer is on its way."""
-    running = Message.objects.filter(conversation_id=conversation_id, generation__status__in=LIVE)
-    return running.order_by().values_list("pk", flat=True)[:1]
-
-
-@prepared
-def _pending(conversation_id: UUID) -> QuerySet[Message]:
-    """The waiting questions, the oldest first. Whoever deleted their account waits for nothing any more."""
-    waiting = Message.objects.filter(conversation_id=conversation_id, state=Message.State.PENDING)
-    return waiting.filter(author__isnull=False).order_by("pk")

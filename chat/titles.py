@@ -96,7 +96,7 @@ def _model(answer: Message) -> str:
 
 
 def _asked(conversation_id: UUID) -> str:
-    rows = Message.objects.filter(conversation_id=conversation_id, state=Message.State.SENT).order_by("pk")
+    rows = Message.objects.filter(conversation_id=conversation_id, state=Message.State.SENT, shown=True).order_by("pk")
     question = rows.filter(role=Message.Role.USER).values_list("text", flat=True).first()
     if question is None:
         return ""

@@ -65,7 +65,7 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     context = {
         "conversation": changed,
         "rows": page_data.message_rows(changed.messages, user_id),
-        "oldest": min((message["id"] for message in changed.messages), default=None),
+        "oldest": page_data.before_first(page_data.in_reading_order(changed.messages)),
         "is_past": before is not None,
         "role": role,
         "models": _models(),

@@ -45,7 +45,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "input_tokens": 21, "output_tokens": 13, "cached_tokens": 8, "bytes": 11, "reason": "stop",
     "sha256": "64ec88ca00b268e5ba1a35678a1b5316d212f4f366b2477232534a8aeca37f3c",
     "code": "too_many", "message": "A sentence for people.", "retryable": True, "retry_after_s": 1.5, "retry_in_s": 2.5,
-    "first_text_ms": 412, "duration_ms": 5230, "id": 17, "result": {"message": 42, "generation": _ID}, "protocol": 1,
+    "waited_ms": 160, "first_text_ms": 412, "duration_ms": 5230, "id": 17,
+    "result": {"message": 42, "generation": _ID}, "protocol": 1,
     "user": {"id": 3, "name": "Ann Lee"}, "server_time": "2026-11-20T10:00:00.000Z", "heartbeat_s": 20.0, "n": 12,
     "limits": {"frame_bytes": 65536, "message_chars": 32000, "subscriptions": 20, "window_bytes": 262144},
     "streams": [{"generation": _ID, "position": "2-7", "epoch": "k3Jx9Qm2"}], "revision": 9, "since": 8,
@@ -62,16 +63,19 @@ _SAMPLES: Final[dict[str, Any]] = {
     "messages": [
         {"id": 42, "role": "user", "author": {"id": 3, "name": "Ann Lee"}, "text": "What is a hub?", "state": "sent",
          "model": "demo", "created_at": "2026-11-20T09:59:58.120Z", "edited_at": None, "revision": 9, "parent": None,
-         "client_message_id": "0d1f-1", "generation": None},
+         "siblings": [], "client_message_id": "0d1f-1", "generation": None},
         {"id": 43, "role": "assistant", "author": None, "text": "", "state": "sent", "model": "demo",
-         "created_at": "2026-11-20T09:59:58.121Z", "edited_at": None, "revision": 9, "parent": 42,
+         "created_at": "2026-11-20T09:59:58.121Z", "edited_at": None, "revision": 9, "parent": 42, "siblings": [41, 43],
          "client_message_id": None, "generation": {"id": _ID, "status": "queued", "model": "demo", "reason": "",
-         "code": "", "message": "", "retryable": False}},
+         "code": "", "message": "", "retryable": False, "input_tokens": None, "output_tokens": None,
+         "cached_tokens": None, "waited_ms": None, "first_text_ms": None, "duration_ms": None}},
     ],
 }  # fmt: skip
 #: Where one name means something else in one class.
 _SPECIAL: Final[dict[tuple[str, str], Any]] = {
     ("message.edit", "message"): 42,
+    ("message.switch", "message"): 42,
+    ("message.cancel", "message"): 42,
     ("list.changed", "removed"): ["0e02b2c3-58cc-4372-a567-0e02b2c3d479"],
 }
 

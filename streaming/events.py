@@ -84,7 +84,8 @@ class UsageReported(DurableEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended(DurableEvent):
-    """The end, exactly one per generation and nothing after it. `bytes` and `sha256` are of the text in UTF-8."""
+    """The end, exactly one per generation and nothing after it. `bytes` and `sha256` are of the text in UTF-8. Times
+    are from the request on, `waited_ms` until a worker began."""
 
     bytes: int
     sha256: str
@@ -94,6 +95,8 @@ class Ended(DurableEvent):
     retryable: bool = False
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    waited_ms: int | None = None
     first_text_ms: int | None = None
     duration_ms: int | None = None
 

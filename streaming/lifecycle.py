@@ -20,6 +20,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from streaming import budgets, conf, hooks, ledger, metrics
+from streaming.answer_times import answer_times
 from streaming.continuation import VendorRun
 from streaming.errors import Refused, StreamingError
 from streaming.events import Completed, Ended, Expired, Failed, Interrupted, Position, Queued, Stopped
@@ -324,7 +325,7 @@ def queued_event(row: Generation) -> Queued:
 
 def ended_event(row: Generation) -> Ended:
     """The terminal event, made from a terminal row: the same for the worker that ended it and for any later reader."""
-    first, asked, end = row.first_text_at, row.requested_at, row.finished_at
+    times = answer_times(row.requested_at, row.admitted_at, row.first_text_at, row.finished_at)
     return _ENDED_EVENTS[row.status](
         generation=str(row.pk),
         position=Position(row.position_attempt, row.position_seq),
@@ -336,8 +337,10 @@ def ended_event(row: Generation) -> Ended:
         retryable=row.error_retryable,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
-        first_text_ms=_milliseconds(asked, first) if first else None,
-        duration_ms=_milliseconds(asked, end) if end else None,
+        cached_tokens=row.cached_tokens,
+        waited_ms=times.waited_ms,
+        first_text_ms=times.first_text_ms,
+        duration_ms=times.duration_ms,
     )
 
 
@@ -363,7 +366,3 @@ def _end_of(generation_id: str) -> End:
 
 def _line(name: str, outcome: Outcome) -> Line:
     return Line(name, outcome.error.code if outcome.error else "", outcome.usage, outcome.usage_source)
-
-
-def _milliseconds(start: datetime, end: datetime) -> int:
-    return max(0, round((end - start).total_seconds() * 1000))

@@ -25,6 +25,7 @@ ONLY_IN = {
 FRONT_DOORS = frozenset(
     {
         "services",
+        "answer_times",
         "subscription",
         "connection",
         "hub",

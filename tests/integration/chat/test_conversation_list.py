@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from chat import conversation_list, people, services
+from chat import conversation_list, people, versions
 from chat.conversation_list import list_heads, whole_list
 from streaming.hooks import AfterEnd
 from tests.integration.chat.factories import end, make_conversation, make_person, send
@@ -74,12 +75,18 @@ def test_snapshot_and_events_are_a_fresh_fetch_for_everybody_after_every_change(
     sent = send(ann, conversation)
     tell(sent.after)
     tell(people.add_participant(ann, conversation.pk, eve.username, "viewer"))
-    tell(services.edit_message(ann, sent.message, "Changed"))
+    waiting = send(bob, conversation)
+    tell(waiting.after)
+    tell(versions.edit_message(bob, waiting.message, "Changed").after)
+    tell(versions.cancel_message(bob, waiting.message))
     ended = end(sent.generation)
     tell(ended.after)
     conversation.refresh_from_db()
     tell(people.mark_read(bob, conversation.pk, conversation.revision))
-    tell(services.retry_reply(bob, ended.event.generation).after)
+    again = versions.regenerate(bob, UUID(ended.event.generation))
+    tell(again.after)
+    tell(end(again.generation).after)
+    tell(versions.switch_version(bob, conversation.messages.filter(shown=False, state="sent").get().pk))
     tell(people.rename(bob, conversation.pk, "Rivers"))
     tell(people.add_participant(ann, conversation.pk, eve.username, "member"))
     tell(people.remove_participant(eve, conversation.pk, eve.pk))

@@ -47,7 +47,8 @@ async def test_without_redis_a_message_is_accepted_and_said_to_wait(server: Live
         for client in (one, other):
             await client.until(lambda client=client: answer["message"] in client.conversations[key]["messages"])
             await client.until(lambda client=client: is_said_to_wait(client, answer["generation"]), timeout_s=10)
-        edited = await one.command("message.edit", message=answer["message"], text="Hello again", timeout_s=2)
+        more = await one.command("message.send", conversation=key, client_message_id="d", text="More", timeout_s=2)
+        edited = await one.command("message.edit", message=more["message"], text="Hello again", timeout_s=2)
         assert edited["type"] == "ok"
         assert one.close_code is other.close_code is None
 
@@ -80,7 +81,7 @@ async def test_a_database_that_is_away_refuses_commands_and_closes_nothing(
 
     async with server.client(cookie) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(access, "_check_role", away)
+            patched.setattr(access, "check_role", away)
             patched.setattr(services, "send_message", away)
             for command, fields in (
                 ("message.send", {"conversation": key, "client_message_id": "c", "text": "x"}),

@@ -29,6 +29,8 @@ ALWAYS: Final = dict.fromkeys(READ, "ok")  # it only takes something away from o
 EXPECTED: Final = {
     "message.send": WRITE,
     "message.edit": AUTHOR,
+    "message.switch": WRITE,
+    "message.cancel": AUTHOR,
     "generation.stop": WRITE,
     "generation.retry": WRITE,
     "stream.subscribe": READ,
@@ -50,6 +52,7 @@ class Scene:
     question: int
     running: str
     ended: str
+    waiting: int | None
 
     def fields(self, command: str) -> dict[str, Any]:
         """What `command` needs to succeed for somebody who may."""
@@ -57,6 +60,8 @@ class Scene:
         return {
             "message.send": {"conversation": str(self.conversation.pk), "client_message_id": "x", "text": "Hello"},
             "message.edit": {"message": self.question, "text": "Changed"},
+            "message.switch": {"message": self.question},
+            "message.cancel": {"message": self.waiting},
             "conversation.subscribe": {"conversation": str(self.conversation.pk)},
             "conversation.unsubscribe": {"conversation": str(self.conversation.pk)},
             "conversation.read": {"conversation": str(self.conversation.pk), "revision": 1},
@@ -74,13 +79,16 @@ def make_scene(command: str) -> Scene:
     conversation = make_conversation(somebody["owner"], members=members, viewers=[somebody["viewer"]])
     first = send(somebody["owner"], conversation)
     end(first.generation)
-    # A retry needs that nothing runs; everything else is tried on a running answer.
-    running = send(somebody["owner"], conversation) if command != "generation.retry" else first
+    # What makes a new version needs that nothing runs; everything else is tried on a running answer.
+    running, waiting = first, None
+    if command not in ("generation.retry", "message.edit"):
+        running = send(somebody["owner"], conversation)
+        waiting = send(somebody["owner"], conversation).message if command == "message.cancel" else None
     people.remove_participant(somebody["owner"], conversation.pk, somebody["ex_member"].pk)
     cookies = {name: cookie_of(person) for name, person in somebody.items()}
     somebody["inactive"].is_active = False
     somebody["inactive"].save()
-    return Scene(cookies, conversation, first.message, str(running.generation), str(first.generation))
+    return Scene(cookies, conversation, first.message, str(running.generation), str(first.generation), waiting)
 
 
 def footprint() -> tuple[Any, ...]:

@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from chat import people, prompts, services
+from chat import people, prompts, versions
 from chat.models import Message
 from streaming.errors import Refused
 from streaming.models import Generation
@@ -53,7 +53,7 @@ def test_an_old_question_asked_again_knows_nothing_of_what_came_after_it() -> No
     first = send(ann, conversation, "One?")
     end(first.generation, "First.")
     end(send(ann, conversation, "Two?").generation, "Second.")
-    retried = services.retry_reply(ann, first.generation)  # type: ignore[arg-type]
+    retried = versions.regenerate(ann, UUID(str(first.generation)))
     assert texts(prompts.build_prompt(retried.generation)) == [("user", "One?")]
 
 
@@ -74,18 +74,20 @@ def test_answers_without_text_are_left_out() -> None:
     assert texts(prompt) == [("user", "One?"), ("user", "Two?")]
 
 
-def test_of_several_answers_the_newest_with_text_counts() -> None:
+def test_of_several_answers_the_shown_one_counts() -> None:
     ann = make_person()
     conversation = make_conversation(ann)
     first = send(ann, conversation, "One?")
     end(first.generation, "Old.")
-    retried = services.retry_reply(ann, first.generation)  # type: ignore[arg-type]
+    retried = versions.regenerate(ann, UUID(str(first.generation)))
     assert texts(prompts.build_prompt(retried.generation)) == [("user", "One?")]
     end(retried.generation, "New.")
-    third = services.retry_reply(ann, first.generation)  # type: ignore[arg-type]
-    end(third.generation, "", Status.FAILED)
-    prompt = prompts.build_prompt(str(send(ann, conversation, "Two?").generation))
-    assert texts(prompt) == [("user", "One?"), ("assistant", "New."), ("user", "Two?")]
+    second = send(ann, conversation, "Two?")
+    assert texts(prompts.build_prompt(str(second.generation)))[1:] == [("assistant", "New."), ("user", "Two?")]
+    end(second.generation)
+    versions.switch_version(ann, Message.objects.get(generation_id=first.generation).pk)
+    other = send(ann, conversation, "Three?")
+    assert texts(prompts.build_prompt(str(other.generation)))[1:] == [("assistant", "Old."), ("user", "Three?")]
 
 
 def test_authors_are_named_when_there_are_several_people() -> None:
@@ -175,7 +177,7 @@ def test_a_prompts_size_is_foretold_from_the_newest_answer_without_reading_the_h
     second = send(ann, conversation, "four" * 5)
     assert Generation.objects.get(pk=second.generation).input_estimate == 375
     end(second.generation, status=Status.FAILED)
-    again = services.retry_reply(ann, UUID(str(second.generation)))
+    again = versions.regenerate(ann, UUID(str(second.generation)))
     assert Generation.objects.get(pk=again.generation).input_estimate == 375
 
 

@@ -1,13 +1,13 @@
 import json
 import threading
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 
-from chat import people, services, titles
-from chat.access import Forbidden, NotFound
+from chat import answers, people, services, titles, versions
+from chat.access import NotFound
 from chat.models import Conversation, Message
 from streaming import lifecycle
 from streaming.errors import Refused
@@ -40,6 +40,7 @@ def test_sending_writes_question_answer_and_generation_in_one_revision() -> None
         "sent",
         ann,
     )
+    assert question.parent is None
     assert (answer.parent, str(answer.generation_id), answer.text) == (question, sent.generation, "")
     assert answer.generation is not None
     assert (answer.generation.status, answer.generation.user) == (Status.QUEUED, ann)
@@ -169,7 +170,7 @@ def test_only_so_many_messages_may_wait() -> None:
     ann = make_person()
     conversation = make_conversation(ann)
     running = send(ann, conversation).generation
-    for _ in range(services.PENDING_MAX):
+    for _ in range(answers.PENDING_MAX):
         send(ann, conversation)
     with pytest.raises(Refused) as refused:
         send(ann, conversation)
@@ -216,65 +217,6 @@ def test_the_end_of_an_answer_whose_conversation_is_gone_is_no_fault() -> None:
     ended = lifecycle.end_queued(str(running), Status.STOPPED)
     assert ended is not None
     assert ended.after.broadcasts == ended.after.start == []
-
-
-def test_an_author_may_change_their_message() -> None:
-    ann = make_person()
-    conversation = make_conversation(ann)
-    sent = send(ann, conversation, "Helo")
-    (message,) = frame_of(services.edit_message(ann, sent.message, "Hello"))["messages"]
-    assert (message["id"], message["text"], message["state"]) == (sent.message, "Hello", "sent")
-    assert message["edited_at"] is not None
-    assert message["revision"] == revision_of(conversation)
-
-
-def test_nobody_else_may_change_it_and_nobody_an_answer() -> None:
-    ann, bob = make_person(), make_person()
-    conversation = make_conversation(ann, members=[bob])
-    sent = send(ann, conversation)
-    with pytest.raises(Forbidden):
-        services.edit_message(bob, sent.message, "Ann agrees with Bob")
-    with pytest.raises(Forbidden):
-        services.edit_message(ann, answer_of(sent).pk, "I, the model, agree")
-
-
-@pytest.mark.parametrize("text", ["", "x" * 32_001, "a\0b"])
-def test_a_change_is_held_to_the_same_rules_as_a_new_message(text: str) -> None:
-    ann = make_person()
-    sent = send(ann, make_conversation(ann))
-    with pytest.raises(Refused):
-        services.edit_message(ann, sent.message, text)
-
-
-def test_retrying_makes_a_new_answer_beside_the_old_one() -> None:
-    ann, bob = make_person(), make_person()
-    conversation = make_conversation(ann, members=[bob])
-    sent = send(ann, conversation)
-    end(sent.generation, "", Status.FAILED)
-    retried = services.retry_reply(bob, sent.generation)
-    old, new = Message.objects.filter(parent_id=sent.message).order_by("pk")
-    assert (str(old.generation_id), str(new.generation_id)) == (sent.generation, retried.generation)
-    assert new.generation is not None
-    assert new.generation.user == bob
-    assert retried.after.start == [retried.generation]
-    assert [message["id"] for message in frame_of(retried.after)["messages"]] == [new.pk]
-
-
-def test_a_running_answer_is_not_retried() -> None:
-    ann = make_person()
-    sent = send(ann, make_conversation(ann))
-    with pytest.raises(Refused) as refused:
-        services.retry_reply(ann, sent.generation)
-    assert (refused.value.code, refused.value.retryable) == ("busy", True)
-
-
-def test_a_retried_answer_lets_later_messages_wait() -> None:
-    ann = make_person()
-    conversation = make_conversation(ann)
-    sent = send(ann, conversation)
-    end(sent.generation)
-    services.retry_reply(ann, sent.generation)
-    assert send(ann, conversation).generation is None
 
 
 def in_parallel(work: Any, times: int) -> list[Any]:
@@ -354,8 +296,10 @@ def test_nothing_here_exists_for_strangers() -> None:
     end(sent.generation)
     for attempt in (
         lambda: send(eve, conversation),
-        lambda: services.edit_message(eve, sent.message, "x"),
-        lambda: services.retry_reply(eve, sent.generation),
+        lambda: versions.edit_message(eve, sent.message, "x"),
+        lambda: versions.regenerate(eve, UUID(sent.generation)),
+        lambda: versions.switch_version(eve, sent.message),
+        lambda: versions.cancel_message(eve, sent.message),
         lambda: people.rename(eve, conversation.pk, "x"),
         lambda: people.add_participant(eve, conversation.pk, eve.username),
         lambda: people.remove_participant(eve, conversation.pk, ann.pk),

@@ -18,7 +18,7 @@ def message(id: int, **more: Any) -> MessageData:
     data: dict[str, Any] = {
         "id": id, "role": "user", "author": {"id": ME, "name": "ann"}, "text": f"text {id}", "state": "sent",
         "model": "demo", "created_at": "2026-11-20T10:00:00.000Z", "edited_at": None, "revision": 1, "parent": None,
-        "client_message_id": f"c{id}", "generation": None,
+        "siblings": [], "client_message_id": f"c{id}", "generation": None,
     }  # fmt: skip
     return data | more  # type: ignore[return-value]
 
@@ -26,7 +26,8 @@ def message(id: int, **more: Any) -> MessageData:
 def answer(id: int, parent: int, status: str, **more: Any) -> MessageData:
     generation = {
         "id": str(uuid4()), "status": status, "model": "demo", "reason": "", "code": "", "message": "",
-        "retryable": False,
+        "retryable": False, "input_tokens": None, "output_tokens": None, "cached_tokens": None, "waited_ms": None,
+        "first_text_ms": None, "duration_ms": None,
     }  # fmt: skip
     return message(id, role="assistant", author=None, parent=parent, generation=generation | more)
 
@@ -46,9 +47,12 @@ def test_each_status_has_a_state_of_the_page() -> None:
     assert page_data.message_state(message(1)) == "done"
 
 
-def test_only_the_newest_answer_to_a_question_can_be_tried_again() -> None:
-    messages = [message(1), answer(2, 1, "failed", retryable=True), answer(3, 1, "failed", retryable=True)]
-    assert [row.retryable for row in page_data.message_rows(messages, ME)] == [False, False, True]
+def test_what_comes_before_a_page_is_asked_for_by_what_its_first_message_follows() -> None:
+    waited = [message(4, parent=7), answer(8, 4, "completed")]
+    assert page_data.before_first(waited) == 8
+    assert page_data.before_first([answer(8, 4, "completed"), message(9, parent=8)]) == 8
+    assert page_data.before_first([message(1)]) == 1
+    assert page_data.before_first([]) is None
 
 
 def test_a_failed_answer_says_why() -> None:

@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
     "code": "overloaded",
     "message": "Später.",
     "retryable": True,
+    "waited_ms": 7,
     "first_text_ms": 12,
     "duration_ms": 34,
     "retry_in_s": 1.5,

@@ -190,7 +190,7 @@ export class ConversationPage {
     const { list, composer, showHeading, empty } = this.#parts;
     for (const message of this.#state.messages) {
       const mayRetry = this.#mayWrite && message.generation?.retryable === true && !isLive(message.generation.status);
-      list.view(message.id)?.offerRetry(mayRetry && !this.#state.isSuperseded(message));
+      list.view(message.id)?.offerRetry(mayRetry);
     }
     composer?.showRunning(this.running !== null);
     empty.hidden = !list.isEmpty;

@@ -9,7 +9,12 @@ export function messageState({ state, generation }) {
 
 /** Answers stand below their questions, also if other questions came in between. */
 export function inReadingOrder(a, b) {
-  return (a.parent ?? a.id) - (b.parent ?? b.id) || a.id - b.id;
+  return turn(a) - turn(b) || a.id - b.id;
+}
+
+/** The question that it is or answers. */
+function turn({ id, role, parent }) {
+  return role === "assistant" ? (parent ?? id) : id;
 }
 
 /**
@@ -46,13 +51,10 @@ export class ConversationState {
     return null;
   }
 
-  /** Whether there is a newer answer to the same question. */
-  isSuperseded({ id, parent }) {
-    if (parent === null) return false;
-    for (const other of this.#messages.values()) {
-      if (other.parent === parent && other.id > id) return true;
-    }
-    return false;
+  /** What to ask for to get the messages before those that are known. */
+  get beforeFirst() {
+    const [first] = this.messages;
+    return Math.max(first.id, (first.parent ?? 0) + 1); // a question that had to wait is older than what it follows
   }
 
   /**

@@ -141,8 +141,7 @@ function setUpOlder() {
   const link = element("older");
   link?.addEventListener("click", async (event) => {
     event.preventDefault();
-    const before = Math.min(...state.messages.map((message) => message.id));
-    const response = await fetch(`messages/?before=${before}`);
+    const response = await fetch(`messages/?before=${state.beforeFirst}`);
     if (!response.ok) location.assign(link.href);
     page.showOlder(await response.json());
     link.hidden = !state.older;
