@@ -26,7 +26,13 @@ NOTICE_S: Final = 0.5
 RECONNECTS_PER_S: Final = 100
 
 Handler = Callable[[int, FrameType | None], Any]
+_listeners: list[Callable[[], None]] = []
 log = logging.getLogger(__name__)
+
+
+def when_ending(listener: Callable[[], None]) -> None:
+    """Have `listener()` called, on the server's loop, when this process is asked to end: for what is no socket."""
+    _listeners.append(listener)
 
 
 def spread_s(clients: int) -> float:
@@ -62,6 +68,8 @@ class Restart:
         try:
             for socket in registry.all:
                 socket.connection.send_frame(hint(count))
+            for listener in _listeners:
+                listener()
         finally:
             self._loop.call_later(NOTICE_S if count else 0.0, self._end, number, None)
 

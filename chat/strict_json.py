@@ -30,10 +30,10 @@ class BadJson(Exception):
         super().__init__(message)
 
 
-def parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str, *, max_bytes: int = FRAME_MAX_BYTES, depth: int = DEPTH_MAX) -> dict[str, Any]:
     """The JSON object that `text` is. Raises BadJson."""
-    _check_size(text)
-    _check_depth(text)
+    _check_size(text, max_bytes)
+    _check_depth(text, depth)
     try:
         value = json.loads(
             text,
@@ -43,28 +43,28 @@ def parse_object(text: str) -> dict[str, Any]:
             parse_constant=_no_constant,
         )
     except ValueError:
-        raise BadJson("bad_json", "This frame is not valid JSON.") from None
+        raise BadJson("bad_json", "This is not valid JSON.") from None
     if not isinstance(value, dict):
-        raise BadJson("bad_json", "A frame is a JSON object.")
+        raise BadJson("bad_json", "This is no JSON object.")
     return value
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, max_bytes: int) -> None:
     # Characters first: encoding a megabyte to learn that it is too large would be work for nothing.
-    if len(text) > FRAME_MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > FRAME_MAX_BYTES:
-        raise BadJson("too_large", f"A frame holds at most {FRAME_MAX_BYTES} bytes.")
+    if len(text) > max_bytes or len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise BadJson("too_large", f"At most {max_bytes} bytes are read at once.")
 
 
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= DEPTH_MAX:
+def _check_depth(text: str, most: int) -> None:
+    if text.count("[") + text.count("{") <= most:
         return
     depth = 0
     for match in _STRINGS_AND_BRACKETS.finditer(text):
         found = match.group()
         if found in "[{":
             depth += 1
-            if depth > DEPTH_MAX:
-                raise BadJson("too_deep", f"A frame nests at most {DEPTH_MAX} levels.")
+            if depth > most:
+                raise BadJson("too_deep", f"At most {most} levels are nested.")
         elif found in "]}":
             depth -= 1
 

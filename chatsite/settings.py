@@ -40,10 +40,13 @@ INSTALLED_APPS = [
     "csp",
     "chatsite",
     "chat",
+    "chat.api",
+    "ninja",  # the pages of its documentation come from files of its own
     "streaming",
 ]
 
 MIDDLEWARE = [
+    "chat.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -197,6 +200,8 @@ STREAMING = {
     "auto": offered_auto(env),
     "user_tokens_per_day": env.int("USER_TOKENS_PER_DAY", default=0),
     "user_tokens_per_month": env.int("USER_TOKENS_PER_MONTH", default=0),
-    "prompt_builder": "chat.errands.build_prompt",
-    "on_ended": "chat.errands.generation_ended",
+    "prompt_builder": "chat.api.hooks.build_prompt",
+    "on_ended": "chat.api.hooks.generation_ended",
 }
+
+API = {"requests_per_minute": env.int("API_REQUESTS_PER_MINUTE", default=120)}

@@ -6,5 +6,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("language/", set_language, name="set_language"),
+    path("", include("chat.api.urls")),
     path("", include("chat.urls")),
 ]

@@ -12,6 +12,7 @@
     web:<id>:viewers         hash     10 s, renewed 3 s      web_now: the viewers of each stream there
     webs:known               set      7 days, renewed 3 s    web_now: whose word to look for
     pacer:leader             string   5 s, renewed 1 s       pacer
+    rate:<id>                string   its period             request_rates: when all requests are paid back
     lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
 
 The braces are a hash tag: all keys of one generation, and of one lane, live in one slot of a cluster.
@@ -52,6 +53,10 @@ def web_lease(web_id: str) -> str:
 
 def web_viewers(web_id: str) -> str:
     return f"web:{web_id}:viewers"
+
+
+def request_rate(name: str) -> str:
+    return f"rate:{name}"
 
 
 _LANE_PARTS = ("state", "order", "parked", "inflight", "tickets", "users", "finish", "history")

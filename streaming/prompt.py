@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 Role = Literal["user", "assistant"]
 
@@ -15,12 +15,31 @@ class PromptMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the vendor chooses its words; what is not said is left to it. Models differ in what they take: see
+    `providers.parameters`."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    #: The answer ends before the first of these.
+    stop: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was said, by its name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """`messages` alternate freely; the last one is what is to be answered. `max_tokens` bounds the answer."""
 
     messages: tuple[PromptMessage, ...]
     system: str = ""
     max_tokens: int = 4096
+    sampling: Sampling = Sampling()
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -63,6 +63,13 @@ def default_model() -> str:
 def check_model(alias: str) -> None:
     """Raises Refused (unknown_model, naming the known ones; or model_unavailable, saying why)."""
     providers.find(alias)
+
+
+def check_parameters(alias: str, names: Iterable[str]) -> str | None:
+    """The first of these fields of `prompt.Sampling` that the model does not take; None: it takes all. Raises
+    Refused."""
+    taken = providers.parameters(providers.find(alias))
+    return next((name for name in names if name not in taken), None)
 
 
 def choose_model(alias: str | None, text: str, earlier: Callable[[], int]) -> str:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from streaming.catch_up import Piece
-from streaming.connection import Connection
 from streaming.errors import StreamingError
 from streaming.events import START, Position
 
 log = logging.getLogger(__name__)
+
+
+class Receiver(Protocol):
+    """Whom frames are delivered to: a socket's `Connection`, or a `StreamReader`."""
+
+    def deliver(self, frame: str, size: int | None = None) -> bool:
+        """Queue a frame. False: no room, nothing was queued; see `when_room`."""
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when there is room again. Never within this call."""
 
 
 class SubscriptionOpened(NamedTuple):
@@ -57,7 +66,7 @@ class Viewer:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Receiver,
         after: Position | None,
         epoch: str | None,
         on_open: Callable[[SubscriptionOpened], None],

@@ -27,6 +27,15 @@ MODULES = {
 }
 DIALECTS = ("chat", "responses")
 LANE_MAX_CHARS = 120
+#: What of `prompt.Sampling` a vendor's models take, by dialect. A model's `options["parameters"]` says otherwise for
+#: itself: OpenAI's reasoning models, for example, refuse a temperature. The demo model knows one word for each place,
+#: whatever the temperature.
+PARAMETERS = {
+    ("anthropic", "chat"): frozenset({"stop"}),
+    ("openai", "chat"): frozenset({"temperature", "top_p", "seed", "stop"}),
+    ("openai", "responses"): frozenset({"temperature", "top_p"}),
+    ("demo", "chat"): frozenset({"temperature", "top_p", "seed", "stop"}),
+}
 
 #: One connection belongs to one loop: HTTP clients cannot be shared between loops.
 _open: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None, str], Provider]] = WeakKeyDictionary()
@@ -51,6 +60,12 @@ def find(alias: str) -> ModelEntry:
     if entry.unavailable:
         raise Refused(entry.unavailable, code="model_unavailable")
     return entry
+
+
+def parameters(entry: ModelEntry) -> frozenset[str]:
+    """The fields of `prompt.Sampling` that may be said to this model."""
+    own = entry.options.get("parameters")
+    return PARAMETERS.get((entry.provider, entry.dialect), frozenset()) if own is None else frozenset(own)
 
 
 def get_provider(entry: ModelEntry) -> Provider:

@@ -141,6 +141,8 @@ def request(entry: ModelEntry, prompt: Prompt) -> dict[str, Any]:
         "max_tokens": min(entry.max_tokens, prompt.max_tokens),
         "messages": [{"role": message.role, "content": message.text} for message in prompt.messages],
     }
+    if prompt.sampling.stop:
+        asked["stop_sequences"] = list(prompt.sampling.stop)
     return {**asked, "system": prompt.system} if prompt.system else asked
 
 

@@ -56,7 +56,7 @@ class DemoProvider:
         words = _scenarios(prompt)
         if Scenario.RATE_LIMIT in words:
             self._limit(fingerprint(prompt))
-        text = _rest(prompt, entry.options.get("seed", 0))
+        text = _rest(prompt, entry.options.get("seed", 0) if prompt.sampling.seed is None else prompt.sampling.seed)
         tokens = pieces(text, fine=Scenario.UNICODE in words)
         limit = min(entry.max_tokens, prompt.max_tokens)
         due = self._schedule(entry, slow=Scenario.SLOW in words)
@@ -112,10 +112,15 @@ def _rest(prompt: Prompt, seed: int) -> str:
     """The answer; or, if the prompt asks to go on with one that was cut, what is missing of it. Like any model it knows
     only what the prompt says."""
     if not asks_to_continue(prompt):
-        return answer(prompt, seed)
+        return _until_stop(prompt, answer(prompt, seed))
     asked = replace(prompt, messages=prompt.messages[:-2])
-    whole, shown = CleanText().feed(answer(asked, seed)), prompt.messages[-2].text
+    whole, shown = CleanText().feed(_until_stop(prompt, answer(asked, seed))), prompt.messages[-2].text
     return whole.removeprefix(shown) if whole.startswith(shown) else " " + whole
+
+
+def _until_stop(prompt: Prompt, text: str) -> str:
+    ends = [at for stop in prompt.sampling.stop if (at := text.find(stop)) >= 0]
+    return text[: min(ends)] if ends else text
 
 
 def _estimate(prompt: Prompt) -> int:

@@ -227,6 +227,7 @@ def chat_request(entry: ModelEntry, prompt: Prompt) -> dict[str, Any]:
         # Obfuscation hides token lengths from eavesdroppers at a multiple of the bytes; others may refuse the word.
         "stream_options": {"include_usage": True} | ({} if own_server else {"include_obfuscation": False}),
         field: min(entry.max_tokens, prompt.max_tokens),
+        **prompt.sampling.given,
     }
 
 
@@ -244,6 +245,7 @@ def response_request(entry: ModelEntry, prompt: Prompt) -> dict[str, Any]:
         # OpenAI keeps answers for 30 days if it is not told otherwise; in background mode it must.
         "store": in_background(entry),
         **keeping,
+        **prompt.sampling.given,
     }
     return {**asked, "instructions": prompt.system} if prompt.system else asked
 

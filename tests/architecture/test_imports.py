@@ -27,6 +27,8 @@ FRONT_DOORS = frozenset(
         "services",
         "answer_times",
         "subscription",
+        "stream_reader",
+        "request_rates",
         "connection",
         "hub",
         "wait_feed",

@@ -71,10 +71,10 @@ def pure_modules() -> list[str]:
 @pytest.mark.parametrize("module", pure_modules())
 def test_each_pure_module_has_its_own_test(module: str) -> None:
     """Unless it only says what its data are called."""
-    package, _, name = module.partition(".")
-    tree = ast.parse((BASE_DIR / package / f"{name}.py").read_text())
+    *packages, name = module.split(".")
+    tree = ast.parse(BASE_DIR.joinpath(*packages, f"{name}.py").read_text())
     decides = any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
-    assert not decides or (BASE_DIR / "tests" / "unit" / package / f"test_{name}.py").is_file()
+    assert not decides or BASE_DIR.joinpath("tests", "unit", *packages, f"test_{name}.py").is_file()
 
 
 def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:

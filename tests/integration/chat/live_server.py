@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from django.test import Client
 
+from streaming import fanout, redis_client
 from tests.acceptance.chat_client import ChatClient
 
 ORIGIN = "http://127.0.0.1:8000"
@@ -47,7 +48,11 @@ class LiveServer:
         async def serve() -> None:
             self.loop = asyncio.get_running_loop()
             self._started.set()
-            await self._server.serve(sockets=[self._listener])
+            try:
+                await self._server.serve(sockets=[self._listener])
+            finally:
+                await fanout.layer().flush()
+                await redis_client.aclose()
 
         asyncio.run(serve())
 

@@ -1,0 +1,132 @@
+"""`/v1/models` and `/v1/chat/completions`, as OpenAI's clients know them. What each line of a stream must and must not
+be was tried with OpenAI's own SDK: see the README of this package."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+from ninja import Header, Router
+
+from chat.api import open_streams, openai_format, sse
+from chat.api.asking import Asked, ask
+from chat.api.bearer import KeyAuth
+from chat.api.chat_request import ChatCompletionBody
+from chat.api.errors import error_response, status_of
+from chat.api.following import Silence, failure, follow_own
+from chat.api.models import ApiKey, Scope
+from chat.api.open_streams import OpenStream
+from chat.api.openai_format import ChatFormat
+from chat.api.responses import SSE, stream_response
+from streaming import database
+from streaming import services as streaming
+from streaming.errors import Refused, StreamingError
+from streaming.events import Ended, Queued
+from streaming.models import Generation
+
+router = Router(tags=["OpenAI-compatible"])
+#: Models have no birthday here; clients want a number.
+IdempotencyKey = Annotated[str | None, Header()]
+CREATED = 1_700_000_000
+
+
+@router.get("/models", auth=KeyAuth(Scope.READ), operation_id="list_models")
+async def list_models(request: HttpRequest) -> HttpResponseBase:
+    """The models that can be asked now."""
+    return JsonResponse({"object": "list", "data": [_model(alias) for alias in _usable()]})
+
+
+@router.get("/models/{model}", auth=KeyAuth(Scope.READ), operation_id="retrieve_model")
+async def retrieve_model(request: HttpRequest, model: str) -> HttpResponseBase:
+    if model not in _usable():
+        raise Refused(f"There is no model {model[:100]!r} here.", code="unknown_model")
+    return JsonResponse(_model(model))
+
+
+def _usable() -> list[str]:
+    return [choice.alias for choice in streaming.model_choices() if choice.unavailable is None]
+
+
+def _model(alias: str) -> dict[str, Any]:
+    return {"id": alias, "object": "model", "created": CREATED, "owned_by": "chatsite"}
+
+
+@router.post("/chat/completions", auth=KeyAuth(Scope.CHAT), operation_id="create_chat_completion")
+async def create_chat_completion(
+    request: HttpRequest, body: ChatCompletionBody, idempotency_key: IdempotencyKey = None
+) -> HttpResponseBase:
+    """Ask a model; the whole history comes with the question. The connection's end ends the answer, soon after, unless
+    `background` is true."""
+    key: ApiKey = request.auth  # type: ignore[attr-defined]
+    asked = await ask(key, body, idempotency_key)
+    stream = await open_streams.get().open(key, asked.generation)
+    options = body.stream_options
+    written = ChatFormat(
+        asked.generation,
+        int(asked.created_at.timestamp()),
+        asked.model,
+        include_usage=bool(options and options.include_usage),
+    )
+    headers = {"X-Stream-Id": asked.generation}
+    if body.stream:
+        return stream_response(_chunks(asked, stream, written), SSE, headers)
+    response = await _whole(request, asked, stream, written)
+    response["X-Stream-Id"] = asked.generation
+    return response
+
+
+async def _chunks(asked: Asked, stream: OpenStream, written: ChatFormat) -> AsyncGenerator[str]:
+    async with aclosing(follow_own(asked, stream)) as progress:
+        try:
+            yield written.role()
+            async for step in progress:
+                if isinstance(step, str):
+                    yield written.text(step)
+                elif isinstance(step, Queued):
+                    yield openai_format.waiting(step)
+                elif isinstance(step, Silence):
+                    yield sse.comment("waiting")
+                else:
+                    yield await _end(written, step)
+        except StreamingError as error:
+            yield openai_format.error(error, status_of(error, "/v1/"))
+
+
+async def _end(written: ChatFormat, ended: Ended) -> str:
+    error = failure(ended)
+    if error is not None:
+        return openai_format.error(error, status_of(error, "/v1/"))
+    return written.finish(ended) + written.usage(ended, await cached_tokens(ended)) + sse.DONE
+
+
+async def _whole(request: HttpRequest, asked: Asked, stream: OpenStream, written: ChatFormat) -> JsonResponse:
+    texts: list[str] = []
+    async with aclosing(follow_own(asked, stream)) as progress:
+        async for step in progress:
+            if isinstance(step, str):
+                texts.append(step)
+            elif isinstance(step, Ended):
+                error = failure(step)
+                if error is not None:
+                    return _failed(request, error, bool(texts))
+                return JsonResponse(written.whole("".join(texts), step, await cached_tokens(step)))
+    raise AssertionError("a stream ends with its end")
+
+
+def _failed(request: HttpRequest, error: StreamingError, had_text: bool) -> JsonResponse:
+    response = error_response(request, error)
+    if had_text:  # asking again would pay for the same text again: that is the program's own decision
+        response["x-should-retry"] = "false"
+    return response
+
+
+async def cached_tokens(ended: Ended) -> int:
+    """Of the prompt's, as the provider counted them."""
+    row = Generation.objects.filter(pk=ended.generation).values_list("cached_tokens", flat=True)
+    try:
+        return (await database.call(row.first)) or 0
+    except OSError:
+        return 0

@@ -1,0 +1,76 @@
+"""An answer as it comes, for those whose format can only add: waits, new text, the end. Over the same subscription as
+the page's; what is lost on the way is healed there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from chat.api import conf, leaving
+from chat.api.asking import Asked
+from chat.api.open_streams import OpenStream
+from chat.api.text_fold import TextFold
+from streaming.errors import StreamingError
+from streaming.events import Completed, Ended, Queued, Stopped, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing came for a while; it lives."""
+
+
+Progress = Queued | str | Ended | Silence
+
+
+async def follow(stream: OpenStream, beat_s: float | None = None) -> AsyncGenerator[Progress]:
+    """Until the end, which is the last thing that comes. Raises StreamingError if it breaks off on our side."""
+    fold = TextFold()
+    while not stream.reader.exhausted:
+        frames = await stream.reader.frames(beat_s or conf.get().heartbeat_s)
+        if not frames and not stream.reader.exhausted:
+            yield Silence()
+        text = ""
+        for frame in frames:
+            event = decode(frame)
+            text += fold.feed(event)
+            if isinstance(event, Queued | Ended):
+                if text:
+                    yield text
+                    text = ""
+                yield event
+                if isinstance(event, Ended):
+                    return
+        if text:
+            yield text
+    raise stream.cut_by or StreamingError(
+        "This answer cannot be read any further just now.", code="unavailable", retryable=True
+    )
+
+
+async def follow_own(asked: Asked, stream: OpenStream, beat_s: float | None = None) -> AsyncGenerator[Progress]:
+    """The same for the program that asked: when it goes away, its answer is stopped soon after."""
+    over = False
+    try:
+        async for progress in follow(stream, beat_s):
+            over = isinstance(progress, Ended)
+            yield progress
+    except StreamingError:
+        over = True  # it is told, and can come back
+        raise
+    finally:
+        stream.close()
+        if not over and not asked.in_background:
+            leaving.leave(asked.generation)
+
+
+def failure(ended: Ended) -> StreamingError | None:
+    """Why an answer has no proper end; None: it has one. Whoever stopped it wanted that, and has its text."""
+    if isinstance(ended, Completed) or (isinstance(ended, Stopped) and not ended.code):
+        return None
+    if isinstance(ended, Stopped):
+        return StreamingError(ended.message or "The answer was stopped.", code=ended.code)
+    code = ended.code or ("expired" if ended.TYPE == "stream.expired" else "provider_failed")
+    message = ended.message or (
+        "This question waited too long for its turn." if code == "expired" else "The answer broke off."
+    )
+    return StreamingError(message, code=code, retryable=ended.retryable or code == "expired")

@@ -1,0 +1,81 @@
+"""django-ninja, told our rules: strict JSON, our errors, operations by name."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from redis import RedisError
+
+from chat.access import NotFound
+from chat.api import conf
+from chat.api.errors import INTERNAL, OPENAI_PATHS, Invalid, error_response
+from chat.strict_json import BadJson, parse_object
+from streaming.errors import Refused, StreamingError
+
+DEPTH_MAX: Final = 32
+_AWAY: Final = (RedisError, OSError, OperationalError, InterfaceError)
+log = logging.getLogger(__name__)
+
+
+class StrictParser(Parser):
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        return parse_object(request.body.decode(), max_bytes=conf.get().body_max_bytes, depth=DEPTH_MAX)
+
+
+def make_api(**options: Any) -> NinjaAPI:
+    api = NinjaAPI(parser=StrictParser(), **options)
+    for kind, handler in _HANDLERS.items():
+        api.add_exception_handler(kind, handler)
+    return api
+
+
+def _fault(request: HttpRequest, error: Exception) -> HttpResponse:
+    if isinstance(error, _AWAY):
+        log.warning("%s failed: %s", request.path, type(error).__name__)
+        sentence = "This is not possible right now. Try again soon."
+        return error_response(request, Refused(sentence, code="unavailable", retryable=True, retry_after_s=2.0))
+    log.exception("%s failed", request.path)
+    return error_response(request, StreamingError(INTERNAL, code="internal"), 500)
+
+
+def _too_large(request: HttpRequest, error: Exception) -> HttpResponse:
+    most = conf.get().body_max_bytes
+    return error_response(request, Refused(f"A body has at most {most:,} bytes.", code="too_large"))
+
+
+def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
+    reason = error.__cause__.message if isinstance(error.__cause__, BadJson) else "This is not valid JSON."
+    return error_response(request, Refused(reason, code="invalid_json"), 400)
+
+
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """The first field that is wrong, in words."""
+    first = error.errors[0]
+    place = [str(part) for part in first["loc"][1:]]
+    if first["loc"][0] == "body" and place:  # the argument's own name says nothing to a client
+        place = place[1:]
+    param = ".".join(place) or None
+    sentence = f"{param or 'The body'}: {first['msg']}."
+    status = 400 if request.path.startswith(OPENAI_PATHS) else 422
+    return error_response(request, Invalid(sentence, param=param), status)
+
+
+def _nothing(request: HttpRequest, error: Http404) -> HttpResponse:
+    return error_response(request, NotFound())
+
+
+_HANDLERS: Final[dict[type[Exception], Any]] = {
+    Exception: _fault,
+    StreamingError: error_response,
+    ValidationError: _invalid,
+    HttpError: _unreadable,
+    RequestDataTooBig: _too_large,
+    Http404: _nothing,
+}
