@@ -75,6 +75,10 @@ class StreamReader:
 
     # What the feed calls.
 
+    @property
+    def waiting_bytes(self) -> int:
+        return self._outbox.size
+
     def deliver(self, frame: str, size: int | None = None) -> bool:
         if self._ended or not self._outbox.put(frame, size_of(frame) if size is None else size):
             return False

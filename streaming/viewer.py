@@ -23,6 +23,10 @@ class Receiver(Protocol):
     def when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when there is room again. Never within this call."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Of what was queued."""
+
 
 class SubscriptionOpened(NamedTuple):
     """`epoch`: of the log the client now follows; None if there is none yet. `recovered`: whether what follows

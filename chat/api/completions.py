@@ -15,12 +15,12 @@ from chat.api import open_streams, openai_format, sse
 from chat.api.asking import Asked, ask
 from chat.api.bearer import KeyAuth
 from chat.api.chat_request import ChatCompletionBody
-from chat.api.errors import error_response, status_of
+from chat.api.errors import status_of
 from chat.api.following import Silence, failure, follow_own
 from chat.api.models import ApiKey, Scope
 from chat.api.open_streams import OpenStream
 from chat.api.openai_format import ChatFormat
-from chat.api.responses import SSE, stream_response
+from chat.api.responses import SSE, error_response, stream_response
 from streaming import database
 from streaming import services as streaming
 from streaming.errors import Refused, StreamingError

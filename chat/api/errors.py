@@ -1,14 +1,12 @@
 """One error, two ways to say it: problem details (RFC 9457) under `/api`, OpenAI's error object under `/v1`.
 
-A `StreamingError` carries code, sentence and whether trying again may help; here it gets its HTTP status.
+A `StreamingError` carries code, sentence and whether trying again may help; here it gets its HTTP status. Pure.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Any, Final
-
-from django.http import HttpRequest, JsonResponse
 
 from streaming.errors import Refused, StreamingError
 
@@ -89,22 +87,6 @@ def status_of(error: StreamingError, path: str) -> int:
     return 502  # a provider's own word
 
 
-def error_response(request: HttpRequest, error: StreamingError, status: int | None = None) -> JsonResponse:
-    status = status or status_of(error, request.path)
-    if request.path.startswith(OPENAI_PATHS):
-        response = JsonResponse({"error": openai_error(error, status)}, status=status)
-        response["x-should-retry"] = "true" if error.retryable and status in (429, 503) else "false"
-    else:
-        problem = problem_of(error, status, request.path, request_id(request))
-        response = JsonResponse(problem, status=status, content_type="application/problem+json")
-    if status == 401:
-        response["WWW-Authenticate"] = "Bearer"
-    if error.retry_after_s is not None:
-        response["Retry-After"] = str(math.ceil(error.retry_after_s))
-    response["Cache-Control"] = "no-store"
-    return response
-
-
 def problem_of(error: StreamingError, status: int, path: str, request_id: str) -> dict[str, Any]:
     """RFC 9457: `type` is the code's own place in the documentation."""
     problem: dict[str, Any] = {
@@ -136,7 +118,3 @@ def openai_error(error: StreamingError, status: int) -> dict[str, Any]:
         "code": code or error.code,
         "param": getattr(error, "param", None),
     }
-
-
-def request_id(request: HttpRequest) -> str:
-    return str(getattr(request, "api_request_id", ""))

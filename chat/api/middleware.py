@@ -14,7 +14,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from chat.api import conf
-from chat.api.errors import INTERNAL, OPENAI_PATHS, error_response
+from chat.api.errors import INTERNAL, OPENAI_PATHS
+from chat.api.responses import error_response
 from streaming.errors import Refused, StreamingError
 
 PATHS: Final = ("/api/v1/", OPENAI_PATHS)

@@ -15,7 +15,8 @@ from redis import RedisError
 
 from chat.access import NotFound
 from chat.api import conf
-from chat.api.errors import INTERNAL, OPENAI_PATHS, Invalid, error_response
+from chat.api.errors import INTERNAL, OPENAI_PATHS, Invalid
+from chat.api.responses import error_response
 from chat.strict_json import BadJson, parse_object
 from streaming.errors import Refused, StreamingError
 

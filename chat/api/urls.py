@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat.api import completions
+from chat.api import completions, pages
 from chat.api.ninja_api import make_api
 
 openai_api = make_api(
@@ -14,4 +14,6 @@ openai_api.add_router("", completions.router)
 
 urlpatterns = [
     path("v1/", openai_api.urls),
+    path("accounts/api-keys/", pages.api_keys, name="api_keys"),
+    path("accounts/api-keys/<int:key_id>/revoke/", pages.api_key_revoke, name="api_key_revoke"),
 ]
