@@ -9,6 +9,9 @@ urlpatterns = [
     path("conversations/new/", views.conversation_new, name="conversation_new"),
     path("conversations/<uuid:conversation_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:conversation_id>/messages/", views.conversation_messages, name="conversation_messages"),
+    path(
+        "conversations/<uuid:conversation_id>/export.<str:kind>", views.conversation_export, name="conversation_export"
+    ),
     path("conversations/<uuid:conversation_id>/rename/", views.conversation_rename, name="conversation_rename"),
     path("conversations/<uuid:conversation_id>/people/", views.conversation_add_person, name="conversation_add_person"),
     path(

@@ -13,11 +13,12 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.text import slugify
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from chat import changes, page_data, people, selectors
+from chat import changes, export, page_data, people, selectors
 from chat.access import Forbidden, NotFound, access_conversation, id_of
 from chat.conversation_list import whole_list
 from chat.forms import AddPersonForm, RenameForm
@@ -83,6 +84,19 @@ def conversation_messages(request: HttpRequest, conversation_id: UUID) -> HttpRe
     found = access_conversation(request.user, conversation_id)
     shown = selectors.message_page(found.pk, _before(request))
     return JsonResponse({"messages": shown.messages, "older": shown.older})
+
+
+@require_GET
+@page
+def conversation_export(request: HttpRequest, conversation_id: UUID, kind: str) -> HttpResponse:
+    """A file to keep, see `export`."""
+    found = access_conversation(request.user, conversation_id)
+    if kind not in export.KINDS:
+        raise Http404
+    content_type, write = export.KINDS[kind]
+    name = slugify(str(found)) or "conversation"
+    disposition = f'attachment; filename="{name}.{kind}"'
+    return HttpResponse(write(found), content_type=content_type, headers={"Content-Disposition": disposition})
 
 
 @require_POST
