@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import uvloop
 from redis import RedisError
 
-from streaming import conf, keys, prices, providers, redis_client, worker_orders, worker_slots, workers_now
+from streaming import conf, keys, load, prices, providers, redis_client, worker_orders, worker_slots, workers_now
 from streaming.cancellation import cancel
 from streaming.lane_values import Ticket
 from streaming.pacer import Pacer
@@ -76,6 +76,7 @@ class Bridge:
 
     async def _close(self) -> None:
         await cancel(self._beat, self._obey)
+        await load.tell(redis_client.get())
         await self._pacer.aclose()
         await self.runner.aclose()
         await self.publisher.aclose()
@@ -91,6 +92,7 @@ class Bridge:
         while True:
             await asyncio.sleep(BEAT_S)
             await self._renew_lease(self._slots())
+            await load.tell(redis_client.get())
 
     def _slots(self) -> int:
         """Streams that may run here at once: once it shuts down or rests, those that do."""

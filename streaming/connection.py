@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from streaming import conf
+from streaming import conf, metrics
 from streaming import heartbeat as ticker
 from streaming.flow_control import Outbox, SendWindow, size_of
 
@@ -195,6 +195,8 @@ class Connection:
     def _give_up(self, code: int) -> None:
         """Close without waiting for what is queued: the client does not take it."""
         self._closing, self.close_code = True, code
+        if code == CLOSE_SLOW:
+            metrics.slow_client()
         self._outbox.clear()
         if self._writer is not None:
             self._writer.cancel()

@@ -15,12 +15,10 @@ from django.db.models import Q, Sum
 
 from streaming import buckets
 from streaming.models import LoadRollup, UsageRollup, UserRollup
-from streaming.rollups import AMOUNTS, HOUR_S, MINUTE_S, OUTCOMES, WAITS, floor
+from streaming.rollups import AMOUNTS, COUNTS, HOUR_S, MINUTE_S, OUTCOMES, PEAKS, WAITS, floor
 
 MINUTES_FOR_S: Final = 25 * HOUR_S
 """A longer stretch is read from hours."""
-PEAKS: Final = ("peak_running", "peak_waiting", "peak_sockets")
-COUNTS: Final = ("resumes", "gaps_healed", "slow_clients", "shed", "chunks", "chunk_bytes")
 
 
 @dataclass(slots=True)

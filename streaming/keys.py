@@ -11,6 +11,7 @@
     web:<id>                 string   10 s, renewed 3 s      web_now: what a web process says of itself
     web:<id>:viewers         hash     10 s, renewed 3 s      web_now: the viewers of each stream there
     webs:known               set      7 days, renewed 3 s    web_now: whose word to look for
+    load:<id>                hash     1 h                    load: what all processes counted in the minute <id>
     pacer:leader             string   5 s, renewed 1 s       pacer
     rate:<id>                string   its period             request_rates: when all requests are paid back
     lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
@@ -57,6 +58,10 @@ def web_viewers(web_id: str) -> str:
 
 def request_rate(name: str) -> str:
     return f"rate:{name}"
+
+
+def load(minute: int) -> str:
+    return f"load:{minute}"
 
 
 _LANE_PARTS = ("state", "order", "parked", "inflight", "tickets", "users", "finish", "history")

@@ -18,7 +18,7 @@ from django.db import DatabaseError
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from streaming import accuracy, database, dispatcher, lane_rebuild, lane_rows, lanes, redis_client, worker_slots
+from streaming import accuracy, database, dispatcher, lane_rebuild, lane_rows, lanes, load, redis_client, worker_slots
 from streaming.cancellation import cancel
 from streaming.lane_boards import LaneBoards
 from streaming.lane_limits import Hold
@@ -62,6 +62,7 @@ class LaneKeeper:
         async with self._building:  # one that was just built does not know yet that it is blocked
             seen = await self._boards.look()
         self.running = len(seen.running)
+        load.peaks.see(self.name, self.running, seen.depth + seen.parked_depth)
         if (blocked := seen.blocked[: lane_rows.BLOCKED_MAX_CHARS]) != self.orders.blocked:
             await self._remember(blocked)
         await self._boards.tell(seen, now)

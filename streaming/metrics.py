@@ -83,7 +83,6 @@ def tokens_used(model: str, counts: Mapping[str, int], cost_micro: int | None) -
         TOKENS.labels(direction, model).inc(number)
     if cost_micro:
         COST.labels(model).inc(cost_micro / 1_000_000)
-    _note("tokens", counts["output"])
 
 
 def stream_ended(reason: str) -> None:

@@ -16,6 +16,7 @@ from django.db import DatabaseError
 from redis import RedisError
 
 from streaming import conf, database, dispatcher, due, keys, lifecycle, redis_client, services
+from streaming.bookkeeping import Bookkeeper
 from streaming.cancellation import cancel
 from streaming.errors import Refused
 from streaming.lane_keeper import LaneKeepers
@@ -32,11 +33,13 @@ class Pacer:
         self._worker_id = worker_id
         self._reaper = Reaper(redis_client.get())
         self._lanes = LaneKeepers()
+        self._books = Bookkeeper()
         self._task = asyncio.create_task(self._pace_forever())
 
     async def aclose(self) -> None:
         await cancel(self._task)
         await self._lanes.rest()
+        await self._books.aclose()
 
     async def _pace_forever(self) -> None:
         while True:
@@ -50,7 +53,10 @@ class Pacer:
         await self._guarded(lambda: self._lanes.lead(asked_at, LEASE_MS / 1000) if leads else self._lanes.rest())
         await self._guarded(lambda: self._reaper.watch(acts=leads))
         if leads:
+            self._books.keep()
             await self._guarded(self.pace)
+        else:
+            self._books.rest()
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

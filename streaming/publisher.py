@@ -18,7 +18,7 @@ from typing import Any, Final
 from redis import RedisError
 from redis.exceptions import NoScriptError
 
-from streaming import conf, database, fenced, lifecycle, redis_client
+from streaming import conf, database, fenced, lifecycle, metrics, redis_client
 from streaming.cancellation import cancel
 from streaming.checkpoints import Checkpoints
 from streaming.coalescer import Coalescer
@@ -159,6 +159,8 @@ class Publisher:
             replies = await self._append_batch(batch)
             for (writer, frozen), reply in zip(batch, replies, strict=True):
                 self._settle(writer, frozen, reply)
+            sizes = [len(frozen.frame) for (_, frozen), reply in zip(batch, replies, strict=True) if reply == b"OK"]
+            metrics.appended(len(sizes), sum(sizes))
             self._measure(started, len(batch))
 
     async def _window(self) -> None:

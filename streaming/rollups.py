@@ -9,12 +9,12 @@ waits for the first one.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -23,10 +23,12 @@ from streaming.models import Attempt, LoadRollup, UsageRollup, UserRollup
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
-PORTION: Final = 2000
+PORTION: Final = 500
 """Attempts that one call takes up: bounded, since their rows are locked meanwhile."""
 OUTCOMES: Final = ("completed", "stopped", "interrupted", "failed", "expired", "retried", "lost")
 AMOUNTS: Final = ("input_tokens", "output_tokens", "cached_tokens", "cost_micro", "unpriced")
+PEAKS: Final = ("peak_running", "peak_waiting", "peak_sockets")
+COUNTS: Final = ("resumes", "gaps_healed", "slow_clients", "shed", "chunks", "chunk_bytes")
 #: Column of the rollup → column of the attempt.
 WAITS: Final = {"ttft": "ttft_ms", "waited": "waited_ms", "handoff": "handoff_ms", "provider_wait": "provider_ms"}
 _KEY: Final = ("model", "provider", "lane")
@@ -40,14 +42,16 @@ def floor(at: datetime, span_s: int) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % span_s, UTC)
 
 
-@transaction.atomic
 def roll_up() -> int:
-    """Take up the next attempts that have ended; returns how many. Call it again until it is less than `PORTION`."""
-    _one_at_a_time()
+    """Take up the next attempts that have ended; returns how many. Call it again until there are none."""
     ended = Attempt.objects.filter(in_rollup=False, ended_at__isnull=False)
+    return _roll_up(ended) if ended.exists() else 0  # a look costs the writers nothing
+
+
+@transaction.atomic
+def _roll_up(ended: Any) -> int:
+    _one_at_a_time()
     found = list(ended.order_by("pk").values_list("pk", "ended_at", "user_id")[:PORTION])
-    if not found:
-        return 0
     # Marked first: whatever changes an attempt from now on takes its mark away again.
     Attempt.objects.filter(pk__in=[pk for pk, *_ in found]).update(in_rollup=True)
     oldest = floor(timezone.now() - timedelta(days=conf.get().rollup_minutes_days), HOUR_S)
@@ -64,6 +68,31 @@ def roll_up() -> int:
     for hour, users in people.items():
         _make_people(hour, users)
     return len(found)
+
+
+@transaction.atomic
+def write_load(minute: int, lanes: Mapping[str, Mapping[str, int]]) -> None:
+    """What was seen and told of a minute (seconds since 1970), per lane. Peaks and counts of a minute only grow: less
+    than what is written already means that Redis, or this holder, has not seen all of it."""
+    _one_at_a_time()
+    start = datetime.fromtimestamp(minute, UTC)
+    _make_load(start, MINUTE_S, lanes)
+    hour = floor(start, HOUR_S)
+    columns = {name: Max(name) for name in PEAKS} | {name: Sum(name) for name in COUNTS}
+    whole: dict[str, dict[str, int]] = {}
+    for lane in lanes:
+        minutes = LoadRollup.objects.filter(span_s=MINUTE_S, lane=lane, start__gte=hour)
+        sums = minutes.filter(start__lt=hour + timedelta(seconds=HOUR_S)).aggregate(**columns)
+        whole[lane] = {name: value or 0 for name, value in sums.items()}
+    _make_load(hour, HOUR_S, whole)
+
+
+def _make_load(start: datetime, span_s: int, lanes: Mapping[str, Mapping[str, int]]) -> None:
+    for lane, seen in lanes.items():
+        row, is_new = LoadRollup.objects.get_or_create(start=start, span_s=span_s, lane=lane, defaults=dict(seen))
+        grown = {name: value for name, value in seen.items() if value > getattr(row, name)}
+        if grown and not is_new:
+            LoadRollup.objects.filter(pk=row.pk).update(**grown)
 
 
 def prune() -> int:

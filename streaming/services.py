@@ -25,6 +25,8 @@ from streaming import (
     lane_tickets,
     lanes,
     lifecycle,
+    load,
+    metrics,
     providers,
     redis_client,
     routing,
@@ -32,8 +34,9 @@ from streaming import (
 from streaming.errors import Refused
 from streaming.events import encode
 from streaming.lifecycle import End
-from streaming.models import Generation
+from streaming.models import Generation, TokenReservation
 from streaming.prepared import prepared
+from streaming.providers.base import ModelEntry
 from streaming.replay_log import ReplayLog
 from streaming.states import LIVE, Status
 
@@ -98,9 +101,7 @@ def request_generation(
     settings = conf.get()
     held = None
     if not accepted_before:
-        entry = providers.find(model)
-        _check_live(user_id)
-        held = budgets.reserve(user_id, budgets.most(input_estimate or 0, entry.max_tokens))
+        held = _admit(user_id, providers.find(model), input_estimate or 0)
     now = timezone.now()
     row = Generation.objects.create(
         user_id=user_id,
@@ -112,6 +113,15 @@ def request_generation(
     budgets.keep(held, row.pk)
     lane_tickets.remember(row)
     return row
+
+
+def _admit(user_id: int, entry: ModelEntry, input_estimate: int) -> TokenReservation | None:
+    try:
+        _check_live(user_id)
+        return budgets.reserve(user_id, budgets.most(input_estimate, entry.max_tokens))
+    except Refused as refused:
+        metrics.shed(refused.code)
+        raise
 
 
 def _lane_columns(model: str, input_estimate: int | None) -> dict[str, Any]:
@@ -134,6 +144,8 @@ async def check_wait(user_id: int, model: str) -> None:
     questions), lane_full (everybody's) or wait_too_long, which names the waits of the other models."""
     refusal = await admission.refusal(user_id, providers.find(model))
     if refusal is not None:
+        metrics.shed(refusal.code)
+        load.tell_soon()
         raise refusal
 
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from django.db import Error as DatabaseError
 
-from streaming import conf, fanout, feed_reading, hub, wait_feed
+from streaming import conf, fanout, feed_reading, hub, metrics, wait_feed
 from streaming.catch_up import DELTA, TERMINAL, Piece, merge, piece_of
 from streaming.errors import Refused, StreamingError
 from streaming.events import START, Position, Queued, Snapshot, encode
@@ -91,6 +91,7 @@ class StreamFeed:
 
     def read_soon(self) -> None:
         """Something is missing here."""
+        metrics.gap_healed()
         self._reads.want()
 
     def advance(self, viewer: Viewer, *, was_read: bool = False) -> None:
@@ -165,6 +166,8 @@ class StreamFeed:
             if self._reading:
                 self._arrived.append((event, epoch))
             else:
+                if self.timeline.synced:
+                    metrics.gap_healed()
                 self._reads.want()
 
     def _accept(self, event: Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypedDict
 
-from streaming import feed_watch
+from streaming import feed_watch, metrics
 from streaming.connection import Connection
 from streaming.errors import Refused
 from streaming.events import Position
@@ -47,6 +47,8 @@ class Subscriptions:
         """Watch a stream from `after` in `epoch`, or from its text so far. `on_open` is called once, before the first
         frame. A subscription to the same stream is replaced. Raises Refused if it does not exist or cannot be read."""
         self.close(generation)
+        if after is not None:
+            metrics.resumed()
         feed = feed_watch.get().feed(generation)
         viewer = Viewer(self._connection, after, epoch, on_open, partial(self._done, generation))
         self._open[generation] = feed, viewer

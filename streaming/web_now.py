@@ -18,7 +18,7 @@ from typing import Any, Final
 from redis import RedisError
 from redis.asyncio import Redis
 
-from streaming import feed_watch, keys, redis_client
+from streaming import feed_watch, keys, load, metrics, redis_client
 from streaming.stream_feed import StreamFeed
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class Report:
     def __init__(self, sockets: Callable[[], int]) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._sockets = sockets
+        self._peak = load.SocketPeak(self.id)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -77,6 +78,8 @@ class Report:
             await _write(redis_client.get(), self.id, self._sockets(), viewers)
         except (RedisError, OSError, TimeoutError) as error:
             log.debug("viewers could not be told (%s)", type(error).__name__)
+        metrics.SOCKETS.set(self._sockets())
+        await load.tell(redis_client.get(), self._peak, self._sockets())
 
 
 async def _look(feeds: Collection[StreamFeed]) -> dict[str, Viewers]:
