@@ -228,6 +228,17 @@ class Demo:
         """A client that is logged in as `name`; `async with` connects it."""
         return ChatClient(self.socket_url, cookie=self.login(name), origin=self.origin, **options)
 
+    def manage(self, *words: str) -> str:
+        """What a command of manage.py prints, with the demo's database."""
+        address = self.env.get("DEMO_DATABASE_URL") or f"sqlite:///{self.data / 'chatsite.sqlite3'}"
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        run = subprocess.run(
+            [sys.executable, str(BASE_DIR / "manage.py"), *words], env={**kept, **self.env, "DATABASE_URL": address},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
     def rows(self, query: str, *values: Any) -> list[Row]:
         """Reads the demo's database from outside."""
         return self.database.rows(query, *values)

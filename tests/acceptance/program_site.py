@@ -1,0 +1,79 @@
+"""One running demo for all tests of programs that talk to it: keys, models that wait and models that do not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from openai import OpenAI
+
+from tests.acceptance.rig import Demo
+from tests.acceptance.simulator_process import SimulatorProcess
+
+TIMEOUT_S: Final = 60.0
+#: Between two answers of one model of `WAITING`: their provider allows so many requests a minute.
+WAIT_S: Final = 10.0 if os.environ.get("CHATSITE_FULL") == "1" else 2.0
+TOKENS: Final = 40
+#: Each has a lane of its own.
+WAITING: Final = {
+    name: f"sim-tokens={TOKENS}+seed={number}"
+    for number, name in enumerate(("openai", "openai-async", "llm", "pydantic-ai", "raw", "command"))
+}
+#: Models of a provider without limits.
+TOO_LONG: Final = "sim-fault=context"
+BROKEN: Final = "sim-tokens=40+fault=error+at=20+rate=200"
+LONG: Final = "sim-tokens=4000+rate=50"
+HELD_S: Final = 5.0
+#: Each token says when it was sent, and the second comes long after the first.
+HELD: Final = f"sim-tokens=2+rate={1 / HELD_S}+stamp=1"
+
+_KEYS = """
+from django.contrib.auth import get_user_model
+from chat.api import keys
+made = [keys.create_key(get_user_model().objects.get(username=name), "tests") for name in ("ann", "bob", "ann")]
+keys.revoke_key(made[2].key)
+print(*(one.token for one in made))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`key` is ann's, `other_key` bob's. `folder`: for files of programs."""
+
+    demo: Demo
+    simulator: SimulatorProcess
+    key: str
+    other_key: str
+    revoked_key: str
+    folder: Path
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.demo.origin}/v1"
+
+    def openai(self, **options: Any) -> OpenAI:
+        ours = {"base_url": self.base_url, "api_key": self.key, "max_retries": 0, "timeout": TIMEOUT_S}
+        return OpenAI(**{**ours, **options})
+
+    def generations(self) -> int:
+        return int(self.demo.rows("SELECT count(*) AS number FROM streaming_generation")[0]["number"])
+
+    def status(self, generation: str) -> str:
+        query = "SELECT status FROM streaming_generation WHERE id = ?"
+        return str(self.demo.rows(query, generation.replace("-", ""))[0]["status"])
+
+
+def environment(simulator: SimulatorProcess) -> dict[str, str]:
+    return {
+        **simulator.env(openai=list(WAITING.values()), anthropic=[TOO_LONG, BROKEN, LONG, HELD]),
+        "OPENAI_LIMITS": f"requests_per_minute={60 / WAIT_S:g},burst_s=0.1,pace=1,ramp_start=1",
+        "DEMO_TOKENS_PER_SECOND": "200",
+        "DJANGO_SETTINGS_MODULE": "tests.acceptance.program_settings",
+    }
+
+
+def site_of(demo: Demo, simulator: SimulatorProcess, folder: Path) -> Site:
+    key, other, revoked = demo.manage("shell", "--no-imports", "-c", _KEYS).split()
+    return Site(demo, simulator, key, other, revoked, folder)
