@@ -17,7 +17,18 @@ def _may(permission: str) -> Any:
 
 
 def _entry(title: Any, icon: str, page: str, permission: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}"), "permission": _may(permission)}
+    return {"title": title, "icon": icon, "link": reverse_lazy(page), "permission": _may(permission)}
+
+
+def _row(title: Any, icon: str, model: str) -> dict[str, Any]:
+    """The list of a model whose permissions are Django's own."""
+    app, _, name = model.partition("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+    }
 
 
 UNFOLD: Final[dict[str, Any]] = {
@@ -48,11 +59,26 @@ UNFOLD: Final[dict[str, Any]] = {
         "show_all_applications": False,
         "navigation": [
             {
+                "title": _("Now"),
+                "items": [
+                    _entry(_("Dashboard"), "monitoring", "operations:dashboard", "view_numbers"),
+                    _entry(_("Live answers"), "stream", "operations:streams", "view_numbers"),
+                    _entry(_("Lanes"), "alt_route", "operations:lanes", "view_numbers"),
+                    _entry(_("Workers"), "memory", "operations:workers", "view_numbers"),
+                ],
+            },
+            {
                 "title": _("Rows"),
                 "separator": True,
                 "items": [
-                    _entry(_("Answers"), "list", "streaming_generation_changelist", "view_numbers"),
-                    _entry(_("Limits of lanes"), "speed", "streaming_lane_changelist", "view_numbers"),
+                    _entry(_("Answers"), "list", "admin:streaming_generation_changelist", "view_numbers"),
+                    _entry(_("Limits of lanes"), "speed", "admin:streaming_lane_changelist", "view_numbers"),
+                    _row(_("Token budgets"), "savings", "streaming_tokenbudget"),
+                    _row(_("Prices"), "sell", "streaming_priceoverride"),
+                    _row(_("Conversations"), "forum", "chat_conversation"),
+                    _row(_("People"), "person", "auth_user"),
+                    _row(_("Groups"), "group", "auth_group"),
+                    _row(_("Audit trail"), "history", "admin_logentry"),
                 ],
             },
         ],

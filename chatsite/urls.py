@@ -3,6 +3,7 @@ from django.urls import include, path
 from django.views.i18n import set_language
 
 urlpatterns = [
+    path("admin/", include("chatsite.dashboard.urls")),  # before the admin's own, which end with whatever is left
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("language/", set_language, name="set_language"),

@@ -77,6 +77,22 @@ def accuracy(lane: str | None = None, since: datetime | None = None) -> Accuracy
     return Accuracy(count, sums["kept"] / count if count else None, sums["mae_s"], _median_width(known, count))
 
 
+def by_lane(since: datetime) -> dict[str, Accuracy]:
+    """The same of every lane that announced something, from one query; `width_s` is the mean there."""
+    told = Announcement.objects.filter(actual_s__isnull=False, announced_at__gte=since)
+    broken = Q(actual_s__gt=F("p90_s") + SLACK_S)
+    rows = told.filter(Q(gave_up=False) | broken).values("lane").order_by("lane")
+    sums = rows.annotate(
+        count=Count("pk"),
+        kept=Count("pk", filter=~broken),
+        mae_s=Avg(Abs(F("actual_s") - F("p50_s")), filter=Q(gave_up=False)),
+        width_s=Avg(F("p90_s") - F("p50_s")),
+    )
+    return {
+        row["lane"]: Accuracy(row["count"], row["kept"] / row["count"], row["mae_s"], row["width_s"]) for row in sums
+    }
+
+
 def _median_width(known: QuerySet[Announcement], count: int) -> float | None:
     if not count:
         return None

@@ -80,6 +80,19 @@ class PersonUse:
     cached_tokens: int
     cost_micro: int
     unpriced: int
+    name: str = ""
+
+
+def use_over_time_and_by_model(since: datetime, until: datetime, step_s: int) -> tuple[list[UseSlot], dict[str, Use]]:
+    """Both from one query; models in the order of their tokens."""
+    slots = {start: UseSlot(start=start) for start in _starts(since, until, step_s)}
+    models: dict[str, Use] = {}
+    rows = UsageRollup.objects.filter(_within(since, until))
+    for row in rows.values("start", "model", *OUTCOMES, *AMOUNTS, *WAITS):
+        slots[floor(row["start"], step_s)].add(row)
+        models.setdefault(row["model"], Use()).add(row)
+    by_tokens = sorted(models.items(), key=lambda one: -(one[1].input_tokens + one[1].output_tokens))
+    return list(slots.values()), dict(by_tokens)
 
 
 def use_over_time(since: datetime, until: datetime, step_s: int, *, model: str = "", lane: str = "") -> list[UseSlot]:
@@ -103,11 +116,15 @@ def use_by(column: str, since: datetime, until: datetime) -> dict[str, Use]:
 
 def use_by_person(since: datetime, until: datetime, limit: int = 20) -> list[PersonUse]:
     """Those who used most, by tokens. By whole hours: the first one counts from its start."""
-    rows = UserRollup.objects.filter(start__gte=floor(since, HOUR_S), start__lt=until).values("user_id").order_by()
+    rows = UserRollup.objects.filter(start__gte=floor(since, HOUR_S), start__lt=until)
     names = ("attempts", *AMOUNTS)
-    sums = rows.annotate(**{f"sum_{name}": Sum(name) for name in names})
+    people = rows.values("user_id", "user__username").order_by()
+    sums = people.annotate(**{f"sum_{name}": Sum(name) for name in names})
     most: Any = sums.annotate(tokens=Sum("input_tokens") + Sum("output_tokens")).order_by("-tokens", "user_id")[:limit]
-    return [PersonUse(row["user_id"], *(row[f"sum_{name}"] for name in names)) for row in most]
+    return [
+        PersonUse(row["user_id"], **{name: row[f"sum_{name}"] for name in names}, name=row["user__username"])
+        for row in most
+    ]
 
 
 def load_over_time(since: datetime, until: datetime, step_s: int, *, lane: str = "") -> list[LoadSlot]:

@@ -112,6 +112,36 @@ class Snapshot:
         return max(0, self.closed_until_ms - self.now_ms) / 1000 if self.closed else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What a lane is like just now. `closed` and `slots` as in Snapshot; `running`: in flight."""
+
+    closed: str
+    closed_s: float
+    blocked: str
+    held: str
+    waiting: int
+    parked: int
+    running: int
+    slots: int | None
+    buckets: dict[str, Bucket]
+
+
+def parse_levels(reply: Sequence[Any]) -> Levels:
+    now, closed, until, blocked, held, waiting, parked, running, slots, buckets = reply
+    return Levels(
+        closed=_text(closed),
+        closed_s=max(0, until - now) / 1000 if closed else 0.0,
+        blocked=_text(blocked),
+        held=_text(held),
+        waiting=waiting,
+        parked=parked,
+        running=running,
+        slots=None if slots < 0 else slots,
+        buckets={_text(letter): Bucket(*map(float, values)) for letter, *values in chunks(buckets, 4)},
+    )
+
+
 def parse_snapshot(reply: Sequence[Any]) -> Snapshot:
     """From the reply of `snapshot` in lane_view.lua."""
     (

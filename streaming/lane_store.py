@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from streaming import keys
 from streaming.lane_limits import Budget, Hold, LaneLimits, Observation
-from streaming.lane_snapshot import Place, Snapshot, chunks, parse_snapshot
+from streaming.lane_snapshot import Levels, Place, Snapshot, chunks, parse_levels, parse_snapshot
 from streaming.lane_values import (
     NOTHING,
     Adopted,
@@ -187,6 +187,10 @@ class LaneStore:
         """`events`: how much of the history is known already."""
         _, result, _ = await self._call(_VIEW, "snapshot", depth, events)
         return parse_snapshot(result)
+
+    async def levels(self) -> Levels:
+        _, result, _ = await self._call(_VIEW, "levels")
+        return parse_levels(result)
 
     async def set_clock(self, now_ms: int) -> None:
         """Virtual time, for simulations and tests."""

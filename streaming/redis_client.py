@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -12,6 +13,7 @@ from redis.backoff import NoBackoff
 
 from streaming import conf
 
+T = TypeVar("T")
 COMMAND_TIMEOUT_S: Final = 2.0
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 
@@ -38,6 +40,23 @@ def get() -> Redis:
     if client is None:
         client = _clients[loop] = make(connections=16)
     return client
+
+
+def ask(work: Callable[[Redis], Awaitable[T]], timeout_s: float = COMMAND_TIMEOUT_S) -> T:
+    """From sync code that no loop is waiting for, such as an administrator's page: a loop and a client that end with
+    the call, and whatever else `work` opens in that loop. Raises RedisError, OSError, and TimeoutError when it takes
+    longer."""
+
+    async def asked() -> T:
+        client = make(connections=4, timeout_s=min(timeout_s, COMMAND_TIMEOUT_S))
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await work(client)
+        finally:
+            await client.aclose()
+            await aclose()
+
+    return asyncio.run(asked())
 
 
 async def aclose() -> None:

@@ -4,6 +4,8 @@
 --           {ticket, tag, seq, user, input, output, queued_at, …} of the first `depth`, the same of the parked ones,
 --           {rank, tag, seq, …} of ever fewer beyond `depth`, {user, tag of the next ticket, …} of those beyond the
 --           lane's own tag, {history since `events`, oldest first}}
+-- levels     → OK {now, why closed, closed until, blocked, order, waiting in the order, parked, in flight, slots or -1,
+--           {budget, level, cap, rate now, …}}: what it is like just now, without anybody in particular
 local function exact(value) return format('%.17g', value) end
 local function bounded(value) return value < math.huge and value or -1 end
 local function push(list, ...)
@@ -65,7 +67,14 @@ local function news(known)
   return oldest_first
 end
 
-if OP == 'snapshot' then
+if OP == 'levels' then
+  local why, till = closed('')
+  return reply('OK', {
+    now, why or '', floor(till), state.blocked or '', held() or '', call('ZCARD', ORDER), call('ZCARD', PARKED),
+    call('ZCARD', INFLIGHT), bounded(slots()), budgets(),
+  })
+
+elseif OP == 'snapshot' then
   local depth, known = arg(2), arg(3)
   local all = call('ZCARD', ORDER)
   local why, till = closed('')

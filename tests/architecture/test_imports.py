@@ -48,6 +48,9 @@ FRONT_DOORS = frozenset(
     }
 ) | {"errors", "models", "cancellation", "admin_base", "web_now", "price_rules"}
 
+#: What the operators' pages read and order.
+FRONT_DOORS |= {"site_now", "steering", "figures", "accuracy", "worker_orders"}
+
 
 def test_the_import_contracts_hold() -> None:
     words = [

@@ -1,0 +1,45 @@
+"""The dashboard: tiles of now, charts of the last hour, day or week; every chart is a table and a file as well."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from chatsite.dashboard import history
+from chatsite.dashboard.history import SPANS, Span
+from chatsite.dashboard.rights import VIEW_NUMBERS, page, show
+from streaming import site_now
+
+TITLES: Final = {"1h": _("1 hour"), "24h": _("24 hours"), "7d": _("7 days")}
+
+
+@page(VIEW_NUMBERS)
+def dashboard(request: HttpRequest) -> HttpResponse:
+    tiles = {"tiles": site_now.tiles()}
+    if "part" in request.GET:  # every three seconds, by everybody who looks: one query
+        return show(request, "dashboard", "", tiles)
+    span, now = _span(request), timezone.now()
+    context = tiles | {
+        "spans": [(one.key, TITLES[one.key]) for one in SPANS.values()],
+        "span": span.key,
+        "charts": history.charts(history.look_back(span, now)),
+        "made_at": now,
+    }
+    return show(request, "dashboard", _("Dashboard"), context)
+
+
+@page(VIEW_NUMBERS)
+def csv_file(request: HttpRequest, key: str) -> HttpResponse:
+    span = _span(request)
+    for chart in history.charts(history.look_back(span, timezone.now())):
+        if chart.key == key:
+            headers = {"Content-Disposition": f'attachment; filename="{key}-{span.key}.csv"'}
+            return HttpResponse(chart.csv(), content_type="text/csv; charset=utf-8", headers=headers)
+    raise Http404
+
+
+def _span(request: HttpRequest) -> Span:
+    return SPANS.get(request.GET.get("span", ""), SPANS["1h"])
