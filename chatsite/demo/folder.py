@@ -6,8 +6,9 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class DataFolder:
         self.run = self.path / "run"
         self.processes = self.path / "processes.json"
         self.password_file = self.path / "passwords.json"
+        self.environment = self.path / "environment"
         self.lock_descriptor = -1
 
     def open(self) -> None:
@@ -88,6 +90,11 @@ class DataFolder:
 
     def write_processes(self, state: dict[str, Any]) -> None:
         self._write(self.processes, json.dumps(state, indent=1))
+
+    def write_environment(self, variables: Mapping[str, str]) -> None:
+        """For a shell that sources it: its commands of manage.py then mean this demo."""
+        lines = (f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+        self._write(self.environment, "\n".join(lines))
 
     def _write(self, file: Path, text: str) -> None:
         fresh = file.with_suffix(".new")

@@ -64,6 +64,7 @@ class Supervisor:
         self.keepers.add(asyncio.create_task(self.group.watch()))
         valkey = commands.ValkeyAddress(self.folder)
         env = commands.environment(self.folder, valkey, port)
+        self.folder.write_environment({name: env[name] for name in commands.SHARED})
         self._keep("valkey", commands.valkey_words(valkey.write_configuration()), env)
         await self._first(self._prepare(env))
         await self._first(self._valkey_answers(valkey))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +73,14 @@ def test_what_a_killed_run_said_of_its_processes_is_forgotten(folder: DataFolder
     os.close(folder.lock_descriptor)
     folder.open()
     assert not folder.processes.exists()
+
+
+def test_a_shell_gets_the_environment_exactly_and_nobody_else_may_read_it(folder: DataFolder) -> None:
+    values = {"SECRET_KEY": "a b'c\"d$e`f\\", "DATABASE_URL": "sqlite:////x%20y"}
+    folder.write_environment(values)
+    assert stat.S_IMODE(folder.environment.stat().st_mode) == 0o600
+    command = ["sh", "-c", f". {shlex.quote(str(folder.environment))} && env -0"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    assert {
+        name: value for name, _, value in (line.partition("=") for line in told.split("\0")) if name in values
+    } == values
