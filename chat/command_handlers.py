@@ -29,6 +29,7 @@ from chat.conversation_list import whole_list
 from chat.events import ConversationChanged, TypingStarted, encode
 from chat.selectors import changed_since
 from chat.sockets import ChatSocket, conversation_group, person_group
+from chat.waits import check_wait
 from streaming import database, fanout, hub
 from streaming import services as streaming
 from streaming.errors import Refused
@@ -59,7 +60,8 @@ class CommandHandlers:
         await _HANDLERS[type(command)](self, command, reply)
 
     async def send_message(self, command: SendMessage, reply: Reply) -> None:
-        await self._check_wait(command)
+        message = (command.client_message_id, command.text, command.model)
+        await check_wait(self._socket.user, command.conversation, *message)
         sent = await database.call(
             services.send_message,
             self._socket.user,
@@ -70,20 +72,6 @@ class CommandHandlers:
         )
         reply(message=sent.message, generation=sent.generation)
         self._carry_out(sent.after)
-
-    async def _check_wait(self, command: SendMessage) -> None:
-        """Before anything is written; what was accepted before is not refused when it is sent again, nor is what needs
-        no answer."""
-        user = self._socket.user
-        try:
-            model = services.called_model(command.text, command.model) or streaming.default_model()
-            if streaming.is_by_question(model):
-                model = await database.call(services.model_for, user, command.conversation, command.text, model)
-            await streaming.check_wait(user.pk, model)
-        except Refused:
-            asked = (user, command.conversation, command.client_message_id, command.text)
-            if await database.call(services.would_ask, *asked):
-                raise
 
     async def edit_message(self, command: EditMessage, reply: Reply) -> None:
         user, edit = self._socket.user, (command.message, command.text, command.model)

@@ -31,8 +31,13 @@ class KeyAuth(HttpBearer):
         return await self.authenticate(request, token.strip())
 
     async def authenticate(self, request: HttpRequest, token: str) -> ApiKey:
-        key = await admit(token, self.scope, request)
-        return key
+        return await admit(token, self.scope, request)
+
+
+def key_of(request: Any) -> ApiKey:
+    """Whose request it is, once it was let in."""
+    key: ApiKey = request.auth
+    return key
 
 
 async def admit(token: str, scope: str, request: Any = None) -> ApiKey:

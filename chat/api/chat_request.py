@@ -50,7 +50,7 @@ _NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
 
 
 class _Open(BaseModel):
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
 
 class ChatMessage(_Open):

@@ -13,11 +13,11 @@ from ninja import Header, Router
 
 from chat.api import open_streams, openai_format, sse
 from chat.api.asking import Asked, ask
-from chat.api.bearer import KeyAuth
+from chat.api.bearer import KeyAuth, key_of
 from chat.api.chat_request import ChatCompletionBody
 from chat.api.errors import status_of
 from chat.api.following import Silence, failure, follow_own
-from chat.api.models import ApiKey, Scope
+from chat.api.models import Scope
 from chat.api.open_streams import OpenStream
 from chat.api.openai_format import ChatFormat
 from chat.api.responses import SSE, error_response, stream_response
@@ -60,7 +60,7 @@ async def create_chat_completion(
 ) -> HttpResponseBase:
     """Ask a model; the whole history comes with the question. The connection's end ends the answer, soon after, unless
     `background` is true."""
-    key: ApiKey = request.auth  # type: ignore[attr-defined]
+    key = key_of(request)
     asked = await ask(key, body, idempotency_key)
     stream = await open_streams.get().open(key, asked.generation)
     options = body.stream_options

@@ -16,6 +16,7 @@ from redis import RedisError
 from chat.access import NotFound
 from chat.api import conf
 from chat.api.errors import INTERNAL, OPENAI_PATHS, Invalid
+from chat.api.openapi import name_errors
 from chat.api.responses import error_response
 from chat.strict_json import BadJson, parse_object
 from streaming.errors import Refused, StreamingError
@@ -30,8 +31,15 @@ class StrictParser(Parser):
         return parse_object(request.body.decode(), max_bytes=conf.get().body_max_bytes, depth=DEPTH_MAX)
 
 
-def make_api(**options: Any) -> NinjaAPI:
-    api = NinjaAPI(parser=StrictParser(), **options)
+class DocumentedApi(NinjaAPI):
+    error_type = "application/problem+json"
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        return name_errors(super().get_openapi_schema(**options), self.error_type)
+
+
+def make_api(**options: Any) -> DocumentedApi:
+    api = DocumentedApi(parser=StrictParser(), docs_url="/docs", **options)
     for kind, handler in _HANDLERS.items():
         api.add_exception_handler(kind, handler)
     return api

@@ -123,7 +123,9 @@ class OpenStreams:
 def _standing(keys: Iterable[int], homes: Iterable[UUID]) -> tuple[set[int], set[tuple[UUID, int]]]:
     living = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
     valid = ApiKey.objects.filter(living, pk__in=list(keys), revoked_at__isnull=True, user__is_active=True)
-    here = Participant.objects.filter(conversation_id__in=list(homes)).values_list("conversation_id", "user_id")
+    here = Participant.objects.filter(
+        conversation_id__in=list(homes), conversation__deleted_at__isnull=True
+    ).values_list("conversation_id", "user_id")
     return set(valid.values_list("pk", flat=True)), set(here)
 
 

@@ -1,0 +1,34 @@
+"""What the OpenAPI documents say beside what the code's types say: errors of each operation, and streams."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chat.api.errors import TITLES
+from chat.api.schemas import OpenAIProblem, Problem
+
+#: Whatever is asked may end in one of these.
+_ANYWHERE: Final = (400, 401, 403, 404, 405, 406, 409, 413, 422, 429, 500, 503)
+PROBLEMS: Final[dict[int, Any]] = dict.fromkeys(_ANYWHERE, Problem)
+OPENAI_PROBLEMS: Final[dict[int, Any]] = dict.fromkeys((*_ANYWHERE, 502, 504), OpenAIProblem)
+_TEXT: Final = {"schema": {"type": "string"}}
+STREAMS: Final[dict[str, Any]] = {
+    "responses": {
+        200: {
+            "description": "Events as streaming/PROTOCOL.md has them, until the end of the answer",
+            "content": {"text/event-stream": _TEXT, "application/x-ndjson": _TEXT, "application/jsonl": _TEXT},
+        },
+        204: {"description": "This stream has ended, and you have all of it"},
+    }
+}
+
+
+def name_errors(document: dict[str, Any], media_type: str) -> dict[str, Any]:
+    """Errors have their own media type, which django-ninja does not know, and a title."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400 and "application/json" in response.get("content", {}):
+                    response["content"] = {media_type: response["content"].pop("application/json")}
+                    response["description"] = TITLES.get(int(status), response.get("description", ""))
+    return document
