@@ -1,4 +1,4 @@
-"""HTTP goes to Django, `/ws/v1/` to Channels after a check of the full origin and of the session."""
+"""HTTP goes to Django, but for probes; `/ws/v1/` to Channels after a check of the full origin and of the session."""
 
 import os
 
@@ -14,11 +14,12 @@ from channels.security.websocket import OriginValidator
 from django.conf import settings
 
 from chat.routing import websocket_urlpatterns
+from chatsite.probes import Probes
 from chatsite.readiness import say_ready
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": Probes(django_application, settings.METRICS_TOKEN),
         "websocket": OriginValidator(
             AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),  # type: ignore[arg-type]  # wants a private class
             settings.ALLOWED_ORIGINS,

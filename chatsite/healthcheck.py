@@ -1,6 +1,6 @@
 """`python -m chatsite.healthcheck web|worker`: exit code 0 if the process in this container does its work.
 
-web: a page comes, through Django and the database. worker: it became ready, and its lease in Valkey is being renewed.
+web: `/readyz`. worker: it became ready, its lease in Valkey is being renewed, and `/readyz` if it serves one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ TIMEOUT_S = 4
 
 
 def web_is_healthy() -> bool:
-    host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0]
-    connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("PORT", "8000")), timeout=TIMEOUT_S)
-    with contextlib.closing(connection):
-        connection.request("GET", "/accounts/login/", headers={"Host": host, "X-Forwarded-Proto": "https"})
-        return connection.getresponse().status == http.client.OK
+    return _is_ready(f"127.0.0.1:{os.environ.get('PORT', '8000')}")
 
 
 def worker_is_healthy() -> bool:
@@ -28,8 +24,19 @@ def worker_is_healthy() -> bool:
 
     if not Path(os.environ["READY_FILE"]).exists():
         return False
+    if (address := os.environ.get("WORKER_PROBES", "")) and not _is_ready(address):
+        return False
     with Redis.from_url(os.environ["REDIS_URL"], socket_timeout=TIMEOUT_S) as client:
         return any(client.scan_iter(match=f"worker:{socket.gethostname()}:*", count=1000))
+
+
+def _is_ready(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    here = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    connection = http.client.HTTPConnection(here.strip("[]"), int(port), timeout=TIMEOUT_S)
+    with contextlib.closing(connection):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
 
 
 def main(role: str) -> bool:

@@ -155,6 +155,9 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
 
+# Who may read /metrics: whoever knows this; if it is empty, whoever comes from this machine itself.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 # The publish/subscribe layer: the core layer loses idle sockets after 5 s with redis-py 8 and forgets its groups when
 # Redis restarts. The timeout must exceed any pause we want to survive.
@@ -200,6 +203,7 @@ STREAMING = {
     "auto": offered_auto(env),
     "user_tokens_per_day": env.int("USER_TOKENS_PER_DAY", default=0),
     "user_tokens_per_month": env.int("USER_TOKENS_PER_MONTH", default=0),
+    "worker_probes": env.str("WORKER_PROBES", default=""),
     "prompt_builder": "chat.api.hooks.build_prompt",
     "on_ended": "chat.api.hooks.generation_ended",
 }

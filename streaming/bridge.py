@@ -41,6 +41,8 @@ class Bridge:
         prices.preload()
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.slots_max = conf.get().worker_streams_max
+        #: Where `worker_probes` answers; 0: nowhere.
+        self.probes_port = 0
         #: Tells whoever fetches tasks for us whether to go on; called on our loop.
         self.fetch: Callable[[bool], None] = lambda goes_on: None
         self._loop = uvloop.new_event_loop()
@@ -50,6 +52,15 @@ class Bridge:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def ask(self, work: Coroutine[Any, Any, T], within_s: float) -> T:
+        """Raises TimeoutError if the loop does not get round to it."""
+        asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return asked.result(within_s)
+        except TimeoutError:
+            asked.cancel()
+            raise
 
     def run_generation(self, ticket: Ticket) -> None:
         self.run(self.runner.run(ticket))
@@ -117,7 +128,8 @@ class Bridge:
 
     def _about(self) -> dict[str, Any]:
         state = "ending" if self.runner.drain_at is not None else "resting" if self.runner.rests else "working"
-        return workers_now.about(state, len(self.runner.runs), self.slots_max, self._pace.per_s(self.runner.tokens()))
+        about = workers_now.about(state, len(self.runner.runs), self.slots_max, self._pace.per_s(self.runner.tokens()))
+        return about | ({"probes_port": self.probes_port} if self.probes_port else {})
 
     async def _renew_lease(self, slots: int) -> None:
         try:

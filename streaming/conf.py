@@ -86,6 +86,10 @@ class StreamingSettings:
     user_tokens_per_month: int | None = None
     prompt_max_chars: int = 200_000
 
+    #: Address ("127.0.0.1:9101") at which each worker process answers /livez, /readyz and /metrics; port 0: any free
+    #: one; "": none.
+    worker_probes: str = ""
+
     # History (see `rollups`): per minute for so many days, per hour for so many.
     rollup_minutes_days: float = 7.0
     rollup_hours_days: float = 400.0

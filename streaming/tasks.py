@@ -8,9 +8,12 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from streaming import bridge
+from streaming import bridge, conf
 from streaming.dispatcher import TASK_NAME
 from streaming.lane_values import Ticket
+from streaming.worker_probes import WorkerProbes
+
+_probes = WorkerProbes()
 
 
 @shared_task(name=TASK_NAME)
@@ -23,6 +26,7 @@ def _start(sender: Any, **_: Any) -> None:
     running = bridge.get()  # now rather than with the first task, whose reader would wait for it
     running.slots_max = min(running.slots_max, sender.controller.concurrency)
     running.fetch = partial(_fetch, sender)
+    running.probes_port = _probes.start(conf.get().worker_probes)
 
 
 def _fetch(consumer: Any, goes_on: bool) -> None:
@@ -38,4 +42,5 @@ def _drain(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _close(**_: Any) -> None:
+    _probes.close()  # a late look must not open the bridge again
     bridge.close()

@@ -46,7 +46,7 @@ FRONT_DOORS = frozenset(
         "markdown",
         "highlighting",
     }
-) | {"errors", "models", "cancellation", "admin_base", "web_now", "price_rules"}
+) | {"errors", "models", "cancellation", "admin_base", "web_now", "price_rules", "health", "metrics"}
 
 #: What the operators' pages read and order.
 FRONT_DOORS |= {"site_now", "steering", "figures", "accuracy", "worker_orders"}
