@@ -173,14 +173,15 @@ class Reconnect(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationChanged(Frame):
-    """All that changed in a conversation up to `revision`: its title and people as they are now, changed messages, ids
-    of those that are not shown (any more). `complete` is true if it replaces all that was known before; `older` if
-    there are older messages that it leaves out."""
+    """All that changed in a conversation up to `revision`: its title, reply policy (always, mention, off) and people as
+    they are now, changed messages, ids of those that are not shown (any more). `complete` is true if it replaces all
+    that was known before; `older` if there are older messages that it leaves out."""
 
     TYPE: ClassVar[str] = "conversation.changed"
     conversation: str
     revision: int
     title: str
+    reply_policy: str
     participants: list[ParticipantData]
     messages: list[MessageData]
     removed: list[int] = field(default_factory=list)

@@ -1,16 +1,30 @@
-"""What the pages' plain forms may send. Rules that hold for every way in stand in `people`."""
+"""What the pages' plain forms may send. Rules that hold for every way in stand in `people` and `invites`."""
 
 from __future__ import annotations
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
-from chat.models import Participant
+from chat.invites import DAYS
+from chat.models import Invite, Participant
 from chat.titles import TITLE_MAX_CHARS
+
+#: In the words of the pages.
+ROLES = {Participant.Role.OWNER: _("owner"), Participant.Role.MEMBER: _("member"), Participant.Role.VIEWER: _("viewer")}
 
 
 class AddPersonForm(forms.Form):
     username = forms.CharField(max_length=150)
-    role = forms.ChoiceField(choices=Participant.Role.choices, initial=Participant.Role.MEMBER)
+    role = forms.ChoiceField(choices=[*ROLES.items()], initial=Participant.Role.MEMBER)
+
+
+class InviteForm(forms.Form):
+    role = forms.ChoiceField(choices=[(role, ROLES[Participant.Role(role)]) for role in Invite.Role.values])
+    days = forms.ChoiceField(
+        choices=[(days, ngettext_lazy("%(days)d day", "%(days)d days", days) % {"days": days}) for days in DAYS],
+        initial=7,
+    )
 
 
 class RenameForm(forms.Form):

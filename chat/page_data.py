@@ -114,6 +114,7 @@ def initial_state(changed: ConversationChanged, role: str, user_id: int) -> dict
         "conversation": changed.conversation,
         "revision": changed.revision,
         "title": changed.title,
+        "reply_policy": changed.reply_policy,
         "participants": changed.participants,
         "messages": [{**message, "text": None} for message in changed.messages],
         "older": bool(changed.older),

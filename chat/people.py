@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.db.models import QuerySet
 from chat import changes
 from chat.access import Forbidden, NotFound, Role, User, access_conversation, id_of
 from chat.conversation_list import gone_frame, list_frames
+from chat.copies import group_from
 from chat.models import Conversation, Participant
 from chat.selectors import everybody
 from chat.titles import read_title
@@ -20,6 +22,14 @@ from streaming.hooks import AfterEnd
 
 #: All of them stand in every frame that tells of a change.
 PARTICIPANTS_MAX: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Somebody came, into this conversation."""
+
+    conversation: UUID
+    after: AfterEnd
 
 
 @transaction.atomic
@@ -56,21 +66,47 @@ def mark_read(user: User, conversation_id: UUID, revision: int) -> AfterEnd:
 
 
 @transaction.atomic
-def add_participant(user: User, conversation_id: UUID, username: str, role: str = Role.MEMBER) -> AfterEnd:
-    """Let somebody in, or give them another role. Only an owner may; raises Refused."""
+def add_participant(user: User, conversation_id: UUID, username: str, role: str = Role.MEMBER) -> Added:
+    """Let somebody in: into a copy, if only `user` was here so far and something was said. Who is here already gets
+    that role. Only an owner may; raises Refused."""
     access_conversation(user, conversation_id, Role.OWNER)
-    conversation = changes.lock(conversation_id)
+    _check_role(role)
     person = get_user_model().objects.filter(username=username, is_active=True).first()
     if person is None:
         raise Refused("There is nobody of this name.", code="unknown_person")
-    if role not in Role.values:
-        raise Refused("There is no such role.", code="bad_field")
-    others = Participant.objects.filter(conversation=conversation).exclude(user=person)
-    if others.count() >= PARTICIPANTS_MAX:
-        raise Refused(f"A conversation has at most {PARTICIPANTS_MAX} people.", code="too_many")
+    if Participant.objects.filter(conversation_id=conversation_id, user=person).exists():
+        return Added(conversation_id, change_role(user, conversation_id, person.pk, role))
+    group = group_from(user, conversation_id)
+    check_room(group)
+    Participant.objects.create(conversation=group, user=person, role=role)
+    changes.next_revision(group, news=False)
+    return Added(group.pk, changes.changed(group))
+
+
+@transaction.atomic
+def change_role(user: User, conversation_id: UUID, person_id: int, role: str) -> AfterEnd:
+    """Only an owner may; raises Refused."""
+    access_conversation(user, conversation_id, Role.OWNER)
+    _check_role(role)
+    conversation = changes.lock(conversation_id)
+    here = Participant.objects.filter(conversation=conversation)
     if role != Role.OWNER:
-        _keep_an_owner(others)
-    Participant.objects.update_or_create(conversation=conversation, user=person, defaults={"role": role})
+        _keep_an_owner(here.exclude(user_id=person_id))
+    if not here.filter(user_id=person_id).update(role=role):
+        raise NotFound
+    changes.next_revision(conversation, news=False)
+    return changes.changed(conversation)
+
+
+@transaction.atomic
+def set_reply_policy(user: User, conversation_id: UUID, policy: str) -> AfterEnd:
+    """Which messages a model answers from now on. Only an owner may; raises Refused."""
+    access_conversation(user, conversation_id, Role.OWNER)
+    if policy not in Conversation.ReplyPolicy.values:
+        raise Refused("There is no such choice.", code="bad_field")
+    conversation = changes.lock(conversation_id)
+    conversation.reply_policy = policy
+    conversation.save(update_fields=["reply_policy"])
     changes.next_revision(conversation, news=False)
     return changes.changed(conversation)
 
@@ -90,6 +126,17 @@ def remove_participant(user: User, conversation_id: UUID, person_id: int) -> Aft
     changes.next_revision(conversation, news=False)
     after = changes.changed(conversation)
     return AfterEnd(broadcasts=[*after.broadcasts, gone_frame(person_id, conversation.pk)])
+
+
+def check_room(conversation: Conversation) -> None:
+    """Under its lock. Raises Refused if nobody else fits in."""
+    if conversation.participants.count() >= PARTICIPANTS_MAX:
+        raise Refused(f"A conversation has at most {PARTICIPANTS_MAX} people.", code="too_many")
+
+
+def _check_role(role: str) -> None:
+    if role not in Role.values:
+        raise Refused("There is no such role.", code="bad_field")
 
 
 def _keep_an_owner(others: QuerySet[Participant]) -> None:

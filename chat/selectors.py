@@ -19,6 +19,8 @@ from streaming.prepared import prepared
 from streaming.states import TERMINAL
 
 PAGE_MESSAGES: Final = 100
+#: Shown after a message that was searched for.
+FOLLOWING_MESSAGES: Final = 20
 #: A page ends early at this size: a frame of many long answers would block a socket for everything else.
 PAGE_CHARS: Final = 400_000
 #: A message id beyond this is none, and SQLite cannot compare it.
@@ -81,6 +83,14 @@ def message_page(conversation_id: UUID, before: int | None = None, limit: int = 
     return MessagePage(_messages_data(page[::-1]), older)
 
 
+def page_end_after(conversation_id: UUID, at: int) -> int | None:
+    """Before which message a page ends that has `at` and a little of what follows. None: the newest page has it."""
+    shown = Message.objects.filter(conversation_id=conversation_id, shown=True)
+    later = shown.filter(pk__gt=min(at, _ID_MAX)).order_by("pk")
+    ids = list(later.values_list("pk", flat=True)[: FOLLOWING_MESSAGES + 1])
+    return ids[-1] if len(ids) > FOLLOWING_MESSAGES else None
+
+
 def messages_by_id(ids: Iterable[int]) -> list[MessageData]:
     return _messages_data([row for pk in sorted(ids) for row in _one_message(pk)])
 
@@ -131,6 +141,7 @@ def conversation_changed(
         conversation=str(conversation.pk),
         revision=conversation.revision,
         title=str(conversation),
+        reply_policy=conversation.reply_policy,
         participants=[here.person for here in (everybody(conversation.pk) if people is None else people)],
         messages=messages,
         removed=list(removed),

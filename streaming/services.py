@@ -38,7 +38,7 @@ from streaming.models import Generation, TokenReservation
 from streaming.prepared import prepared
 from streaming.providers.base import ModelEntry
 from streaming.replay_log import ReplayLog
-from streaming.states import LIVE, Status
+from streaming.states import LIVE, TERMINAL, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,19 @@ async def dispatch(generation_id: str) -> bool:
     return await dispatcher.enqueue(generation_id)
 
 
+def mark_stopped(generation_ids: Iterable[str]) -> None:
+    """Write to the rows that these are to end, in the caller's transaction: from its commit on no worker begins them.
+    `request_stop` tells those that run already."""
+    for generation_id in generation_ids:
+        lifecycle.request_stop(generation_id)
+
+
+def forget_texts(generation_ids: Iterable[UUID]) -> None:
+    """What was answered is gone for good; who asked which model, and what that cost, stays for the ledger."""
+    ended = Generation.objects.filter(pk__in=list(generation_ids), status__in=TERMINAL)
+    ended.update(text="", sha256="", text_bytes=0)
+
+
 async def request_stop(generation_id: str) -> str:
     """Ask for the end of a generation; returns the status found. The row comes first, so the wish survives anything; a
     waiting one ends here and now, a running one when its worker hears of it."""
@@ -193,7 +206,6 @@ async def announce(end: End) -> None:
 
 
 async def after_end(end: End) -> None:
-    for group, frame in end.after.broadcasts:
-        await fanout.broadcast(group, frame)
+    await asyncio.gather(*(fanout.broadcast(group, frame) for group, frame in end.after.broadcasts))
     for generation_id in end.after.start:
         await dispatcher.enqueue(generation_id)

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from chat import conversation_list, people, versions
+from chat import conversation_list, deletion, invites, people, versions
 from chat.conversation_list import list_heads, whole_list
+from chat.models import Conversation
 from streaming.hooks import AfterEnd
 from tests.integration.chat.factories import end, make_conversation, make_person, send
 
@@ -74,7 +75,7 @@ def test_snapshot_and_events_are_a_fresh_fetch_for_everybody_after_every_change(
 
     sent = send(ann, conversation)
     tell(sent.after)
-    tell(people.add_participant(ann, conversation.pk, eve.username, "viewer"))
+    tell(people.add_participant(ann, conversation.pk, eve.username, "viewer").after)
     waiting = send(bob, conversation)
     tell(waiting.after)
     tell(versions.edit_message(bob, waiting.message, "Changed").after)
@@ -88,10 +89,19 @@ def test_snapshot_and_events_are_a_fresh_fetch_for_everybody_after_every_change(
     tell(end(again.generation).after)
     tell(versions.switch_version(bob, conversation.messages.filter(shown=False, state="sent").get().pk))
     tell(people.rename(bob, conversation.pk, "Rivers"))
-    tell(people.add_participant(ann, conversation.pk, eve.username, "member"))
+    tell(people.add_participant(ann, conversation.pk, eve.username, "member").after)
     tell(people.remove_participant(eve, conversation.pk, eve.pk))
-    tell(people.add_participant(ann, conversation.pk, eve.username, "owner"))
+    tell(people.add_participant(ann, conversation.pk, eve.username, "owner").after)
     tell(people.remove_participant(ann, conversation.pk, bob.pk))
+    tell(people.set_reply_policy(ann, conversation.pk, "off"))
+    tell(people.change_role(ann, conversation.pk, eve.pk, "viewer"))
+    tell(deletion.delete_conversation(ann, conversation.pk).after)
+    assert watchers[0].entries == {}
+    tell(deletion.restore_conversation(ann, conversation.pk))
+    token = invites.link_of(Conversation.objects.get(pk=invites.make_link(ann, conversation.pk)))
+    assert token is not None
+    tell(invites.join(bob, token.token)[1])
+    tell(people.remove_participant(bob, conversation.pk, bob.pk))
     assert watchers[0].entries != {}
     assert watchers[1].entries == {}
 

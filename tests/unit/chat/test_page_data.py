@@ -80,7 +80,9 @@ def test_own_messages_are_marked() -> None:
 
 
 def test_the_initial_state_leaves_texts_to_the_page() -> None:
-    changed = ConversationChanged(conversation="c", revision=3, title="t", participants=[], messages=[message(1)])
+    changed = ConversationChanged(
+        conversation="c", revision=3, title="t", reply_policy="off", participants=[], messages=[message(1)]
+    )
     state = page_data.initial_state(changed, "owner", ME)
     assert state["messages"][0]["text"] is None
     assert (state["revision"], state["older"], state["user"]) == (3, False, ME)

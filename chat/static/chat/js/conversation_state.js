@@ -24,8 +24,8 @@ function turn({ id, role, parent }) {
 export class ConversationState {
   #messages = new Map();
 
-  constructor({ conversation, revision, title, participants, messages, older }) {
-    Object.assign(this, { id: conversation, revision, title, participants, older });
+  constructor({ conversation, revision, title, reply_policy, participants, messages, older }) {
+    Object.assign(this, { id: conversation, revision, title, reply_policy, participants, older });
     for (const message of messages) this.#messages.set(message.id, message);
   }
 
@@ -69,7 +69,7 @@ export class ConversationState {
     const removed = frame.complete ? [...known.keys()].filter((id) => !this.#messages.has(id)) : frame.removed;
     for (const id of removed) this.#messages.delete(id);
     if (frame.complete) this.older = frame.older ?? false;
-    if (frame.revision >= this.revision) Object.assign(this, { title: frame.title, participants: frame.participants });
+    if (frame.revision >= this.revision) Object.assign(this, newest(frame));
     if (!hole) this.revision = frame.complete ? frame.revision : Math.max(this.revision, frame.revision);
     return { hole, messages, removed };
   }
@@ -88,4 +88,8 @@ export class ConversationState {
     this.#messages.set(message.id, isNew ? message : before);
     return isNew;
   }
+}
+
+function newest({ title, reply_policy, participants }) {
+  return { title, reply_policy, participants };
 }

@@ -7,12 +7,12 @@ import { ConversationState } from "chat/conversation_state.js";
 import { MessageList } from "chat/message_list.js";
 import { ModelPicker } from "chat/model_picker.js";
 import { Outbox } from "chat/outbox.js";
-import { showPeople } from "chat/people_list.js";
+import { PeopleDialog } from "chat/people_list.js";
 import { ReadAloud } from "chat/read_aloud.js";
+import { showAlert } from "chat/forms.js";
 import { Follower } from "chat/scroll.js";
 import { Sending, refusal } from "chat/sending.js";
-import { setUpShortcuts } from "chat/shortcuts.js";
-import { setUpSidebar } from "chat/sidebar.js";
+import { setUpShell } from "chat/shell.js";
 import { TypingLine } from "chat/typing.js";
 import { WaitMemory } from "chat/wait_memory.js";
 import { refusalSentence } from "chat/wait_words.js";
@@ -29,8 +29,8 @@ const state = new ConversationState(initial);
 const client = createClient();
 const outbox = new Outbox(initial.user, state.id, sessionStorage);
 
-setUpSidebar(document);
-setUpShortcuts(document);
+setUpShell(client, () => state.revision);
+const people = new PeopleDialog(initial.user);
 new ConnectionLine(element("connection"), client);
 const announcer = new Announcer(element("announcer"), browserClock);
 const follower = new Follower(element("transcript"), element("messages"), element("jump"));
@@ -50,7 +50,7 @@ const page = new ConversationPage(
     announcer,
     composer,
     showHeading,
-    goneAway: askServer,
+    goneAway: () => isDeleted || askServer(),
   },
   initial,
 );
@@ -63,7 +63,11 @@ const sending = new Sending(client, state.id, outbox, {
     composer.giveBack(entry.text, refusalSentence(error));
   },
 });
+let isDeleted = false;
+client.on("conversation.deleted", deleted);
+client.on("list.changed", cameBack);
 page.listen();
+showTarget();
 setUpOlder();
 client.connection.watch(connectionChanged);
 client.on("hello", checkUser);
@@ -124,12 +128,31 @@ async function stop() {
   }
 }
 
-function showHeading({ title, participants }) {
+/** Whoever reads here is told; an answer that was being written has stopped. */
+function deleted({ conversation, user }) {
+  if (conversation !== state.id) return;
+  isDeleted = true;
+  showAlert(element("farewell"), interpolate(gettext("%(name)s deleted this conversation."), user));
+  for (const dock of document.querySelectorAll(".dock")) dock.inert = true;
+}
+
+/** It was taken back. */
+function cameBack({ entries }) {
+  if (isDeleted && entries.some(({ conversation }) => conversation === state.id)) location.reload();
+}
+
+/** A message that was searched for: the newest ones are not what is wanted. */
+function showTarget() {
+  if (location.hash.startsWith("#message-")) document.querySelector(":target")?.scrollIntoView({ block: "center" });
+}
+
+function showHeading({ title, participants, reply_policy: policy }) {
+  const own = participants.find(({ id }) => id === initial.user);
+  if (own !== undefined && own.role !== initial.role) askServer(); // what one may do here has changed
   element("title").textContent = title;
   document.title = interpolate(gettext("%(title)s · Chat"), { title });
-  const entry = document.querySelector('.sidebar a[aria-current="page"]');
-  if (entry !== null) entry.textContent = title;
-  showPeople(element("people-list"), element("people-count"), participants, initial.user);
+  people.showPeople(participants);
+  people.showPolicy(policy);
 }
 
 function setUpReadAloud() {

@@ -11,13 +11,15 @@ const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 export function wish({ key, ctrlKey, metaKey, altKey, shiftKey, target, isComposing }, areSingleKeysOn) {
   if (isComposing || altKey) return null;
   const mainKey = isMac ? metaKey : ctrlKey;
+  if (mainKey && !shiftKey && key.toLowerCase() === "k") return "search";
   if (mainKey && shiftKey && key.toLowerCase() === "o") return "new";
   const isAlone = !ctrlKey && !metaKey;
   if (isAlone && key === "?" && areSingleKeysOn && !target?.closest?.(WRITES)) return "sheet";
   return null;
 }
 
-export function setUpShortcuts(document, storage = globalThis.localStorage) {
+/** @param more actions by their names, see `wish` */
+export function setUpShortcuts(document, more = {}, storage = globalThis.localStorage) {
   const sheet = document.getElementById("shortcuts");
   const singleKeys = document.getElementById("single-keys");
   singleKeys.checked = read(storage) !== "1";
@@ -25,6 +27,7 @@ export function setUpShortcuts(document, storage = globalThis.localStorage) {
   const actions = {
     new: () => document.getElementById("new-conversation").requestSubmit(),
     sheet: () => sheet.showModal(),
+    ...more,
   };
   document.addEventListener("keydown", (event) => {
     const wanted = wish(event, singleKeys.checked);

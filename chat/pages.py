@@ -1,0 +1,87 @@
+"""What all pages and their forms share. A form comes from the page's modules, which want JSON, or a plain browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext
+from django.views.decorators.cache import never_cache
+
+from chat import changes, page_data
+from chat.access import Forbidden, NotFound
+from chat.conversation_list import whole_list
+from streaming.errors import Refused
+from streaming.hooks import AfterEnd
+
+View = Callable[..., HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change was made: the address where its result is to be seen, and what else its page needs to know."""
+
+    go: str
+    after: AfterEnd = field(default_factory=AfterEnd)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def page(view: View) -> View:
+    """For people who are logged in; never from a cache, so that nothing shows after logging out."""
+
+    @never_cache
+    @login_required
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except NotFound as refused:
+            if wants_data(request):
+                return _refusal(refused, 404)
+            raise Http404(refused.message) from None
+        except Forbidden as refused:
+            if wants_data(request):
+                return _refusal(refused, 403)
+            raise PermissionDenied(refused.message) from None
+
+    return guarded
+
+
+def wants_data(request: HttpRequest) -> bool:
+    return request.headers.get("Accept", "") == "application/json"
+
+
+def act(request: HttpRequest, change: Callable[[], Done], back: str) -> HttpResponse:
+    """Make a change and tell everybody. A refusal becomes a sentence on the page at `back`; raises NotFound."""
+    try:
+        done = change()
+    except NotFound:
+        raise
+    except Refused as refused:
+        return refuse(request, refused, back)
+    async_to_sync(changes.carry_out)(done.after)
+    return JsonResponse({"go": done.go, **done.more}) if wants_data(request) else redirect(done.go)
+
+
+def refuse(request: HttpRequest, refused: Refused, back: str) -> HttpResponse:
+    if wants_data(request):
+        return _refusal(refused, 403 if isinstance(refused, Forbidden) else 409)
+    messages.error(request, gettext(refused.message))
+    return redirect(back)
+
+
+def _refusal(refused: Refused, status: int) -> JsonResponse:
+    return JsonResponse({"code": refused.code, "message": gettext(refused.message)}, status=status)
+
+
+def sidebar(request: HttpRequest) -> dict[str, Any]:
+    """What the list of conversations beside each page shows."""
+    return {"days": page_data.by_day(whole_list(request.user).entries)}
