@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat import list_views, people_views, preferences, views, words
+from chat import list_views, message_views, people_views, preferences, views, words
 
 ONE = "conversations/<uuid:conversation_id>/"
 PERSON = f"{ONE}people/<int:person_id>/"
@@ -12,6 +12,7 @@ urlpatterns = [
     path("conversations/new/", list_views.conversation_new, name="conversation_new"),
     path("conversations/<uuid:conversation_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:conversation_id>/messages/", views.conversation_messages, name="conversation_messages"),
+    path(f"{ONE}messages/<int:message_id>/", message_views.message_text, name="message_text"),
     path(f"{ONE}export.<str:kind>", views.conversation_export, name="conversation_export"),
     path(f"{ONE}rename/", list_views.conversation_rename, name="conversation_rename"),
     path(f"{ONE}delete/", list_views.conversation_delete, name="conversation_delete"),

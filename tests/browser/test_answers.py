@@ -122,7 +122,8 @@ def test_a_broken_answer_keeps_its_text_and_can_be_tried_again(person: Come) -> 
     assert ann.answer() == kept != ""
     assert "broke off" in ann.note()
     ann.page.click(".message-retry:visible")
-    ann.until("document.querySelectorAll('.message[data-role=assistant][data-state=interrupted]').length === 2")
+    ann.page.wait_for_selector(".version-number:text-is('2/2')")
+    ann.wait_state("interrupted")
     ann.page.wait_for_selector(".message-retry:visible")  # the row comes a moment after the stream's end
     assert ann.page.locator(".message-retry:visible").count() == 1
     assert ann.questions() == ["Please show an error"]

@@ -184,10 +184,10 @@ class Option {
 }
 
 /** A picker over these options; `choose` is what a person does. */
-function picking(options, storage = new MemoryStorage()) {
+function picking(options, storage = new MemoryStorage(), own = new MemoryStorage()) {
   const select = { options, value: "a", addEventListener: (_, action) => (select.changed = action) };
   const note = { textContent: "" };
-  const picker = new ModelPicker(select, note, storage);
+  const picker = new ModelPicker(select, note, storage, { storage: own, key: "chat.model.1.c" });
   const choose = (value) => {
     select.value = value;
     select.changed();
@@ -205,6 +205,18 @@ test("the picker says each model's wait, that of the chosen one beside it", () =
   assert.deepEqual([labels(), plain(note.textContent)], [["Alpha", "Beta", "Gamma · no key"], "about 40 s"]);
   picker.show({});
   assert.deepEqual([labels(), note.textContent], [["Alpha", "Beta", "Gamma · no key"], ""]);
+});
+
+test("a conversation keeps its model, and a new one begins with the last that was chosen", () => {
+  const options = () => [new Option("a", "Alpha"), new Option("b", "Beta"), new Option("c", "Gamma", true)];
+  const [all, first, second] = [new MemoryStorage(), new MemoryStorage(), new MemoryStorage()];
+  picking(options(), all, first).choose("b");
+  const other = picking(options(), all, second);
+  assert.equal(other.select.value, "b");
+  other.choose("a");
+  assert.equal(picking(options(), all, first).select.value, "b");
+  first.setItem("chat.model.1.c", "c");
+  assert.equal(picking(options(), all, first).select.value, "a", "what cannot be chosen any more is not");
 });
 
 test("a model that is closed says why", () => {

@@ -13,7 +13,7 @@ from django.test import Client
 
 from chat import people
 from chat.models import Conversation, Message, Participant
-from tests.integration.chat.factories import make_person
+from tests.integration.chat.factories import answer_of, end, make_conversation, make_person, send
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,3 +176,20 @@ def test_nobody_signs_up_by_themselves(client: Client) -> None:
     form = {"username": "carl", "password1": "long-enough-1", "password2": "long-enough-1"}
     assert "Sign-up is closed" in client.post("/accounts/signup/", form).content.decode()
     assert not get_user_model().objects.filter(username="carl").exists()
+
+
+def test_the_source_of_a_message_is_for_those_who_may_read_it() -> None:
+    ann, eve = make_person(), make_person()
+    conversation, other = make_conversation(ann), make_conversation(ann)
+    sent = send(ann, conversation, "**Why?**")
+    end(sent.generation, "*Because.*")
+    client = Client()
+    address = f"/conversations/{conversation.pk}/messages/{answer_of(sent).pk}/"
+    assert client.get(address).status_code == 302
+    client.force_login(ann)
+    assert client.get(address).json() == {"text": "*Because.*"}
+    assert client.get(f"/conversations/{conversation.pk}/messages/{sent.message}/").json() == {"text": "**Why?**"}
+    assert client.get(f"/conversations/{other.pk}/messages/{sent.message}/").status_code == 404
+    assert client.get(f"/conversations/{conversation.pk}/messages/{10**30}/").status_code == 404
+    client.force_login(eve)
+    assert client.get(address).status_code == 404

@@ -10,8 +10,13 @@ export class Composer {
   #listener;
   #isRunning = false;
   #typingSentAt = -Infinity;
+  /** While something else than a draft is being written here. */
+  #isBorrowed = false;
 
-  /** @param listener `{onSend(text, model), onStop(), onTyping()}` */
+  /**
+   * @param listener `{onSend(text, model), onStop(), onTyping(), onEscape(), onUp()}`; the last two say whether they had
+   *   something to do
+   */
   constructor({ form, text, button, alert, model }, outbox, listener) {
     this.#parts = { form, text, button, alert, model, grow: text.parentElement };
     this.#outbox = outbox;
@@ -42,6 +47,20 @@ export class Composer {
     this.focus();
   }
 
+  /** Something else is written here for a while; the draft stays where it is. */
+  borrow(text) {
+    this.#isBorrowed = true;
+    this.showAlert("");
+    this.#setText(text);
+    this.focus();
+  }
+
+  giveDraftBack() {
+    this.#isBorrowed = false;
+    this.#setText(this.#outbox.draft);
+    this.focus();
+  }
+
   focus() {
     this.#parts.text.focus({ preventScroll: true });
   }
@@ -62,21 +81,22 @@ export class Composer {
     const { text, model } = this.#parts;
     const written = text.value;
     this.showAlert("");
-    this.#setText("");
+    if (!this.#isBorrowed) this.#setText("");
     this.#typingSentAt = -Infinity;
     this.#listener.onSend(written, model.value);
   }
 
   #keyPressed(event) {
     if (event.isComposing || event.keyCode === 229) return; // an input method is choosing characters
-    if (event.key === "Escape" && this.#isRunning) this.#listener.onStop();
+    if (event.key === "Escape" && !this.#listener.onEscape() && this.#isRunning) this.#listener.onStop();
+    if (event.key === "ArrowUp" && this.#parts.text.value === "" && this.#listener.onUp()) event.preventDefault();
     if (event.key !== "Enter" || event.shiftKey || event.altKey || touch?.matches) return;
     event.preventDefault();
     if (!this.isEmpty) this.#send();
   }
 
   #written() {
-    this.#outbox.draft = this.#parts.text.value;
+    if (!this.#isBorrowed) this.#outbox.draft = this.#parts.text.value;
     this.#refresh();
     const now = performance.now();
     if (this.isEmpty || now - this.#typingSentAt < SEND_EVERY_MS) return;
@@ -86,7 +106,7 @@ export class Composer {
 
   #setText(text) {
     this.#parts.text.value = text;
-    this.#outbox.draft = text;
+    if (!this.#isBorrowed) this.#outbox.draft = text;
     this.#refresh();
   }
 

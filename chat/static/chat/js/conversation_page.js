@@ -3,6 +3,7 @@ import { endSentence, spokenText } from "chat/announcer.js";
 import { ConversationFeed } from "chat/conversation_feed.js";
 import { messageState } from "chat/conversation_state.js";
 import { gettext, interpolate } from "chat/words.js";
+import { MessageActions } from "chat/message_actions.js";
 import { isLive } from "streaming/protocol.js";
 
 const SAID_CHARS = 200;
@@ -14,12 +15,16 @@ export class ConversationPage {
   #parts;
   #me;
   #mayWrite;
+  #actions;
+  /** The answers that are followed: generation → `{answer, subscription, message}`. */
   #answers = new Map();
-  #endedHere = new Set();
+  /** Terminal events of this page's streams, by generation. */
+  #ends = new Map();
 
   /**
-   * @param parts `{list, follower, announcer, readAloud, typing, composer, empty, waits, showHeading(state), goneAway()}`;
-   *   `composer` is null for those who may only read, `goneAway` is called when we may not even do that any more
+   * @param parts `{list, element, follower, announcer, readAloud, typing, composer, editing, menu, empty, waits,
+   *   fetchText(id), showHeading(state), goneAway()}`; `composer`, `editing` and `menu` are null for those who may only
+   *   read, `goneAway` is called when we may not even do that any more
    */
   constructor(client, state, parts, { user, role }) {
     this.#client = client;
@@ -27,6 +32,8 @@ export class ConversationPage {
     this.#parts = parts;
     this.#me = user;
     this.#mayWrite = role !== "viewer";
+    const textOf = (id) => this.#textOf(id);
+    this.#actions = new MessageActions(parts.element, { ...parts, client, state, textOf }, { user, role });
     for (const message of state.messages) this.#adopt(message);
     this.#settleDown();
   }
@@ -34,7 +41,12 @@ export class ConversationPage {
   /** The id of the answer that is being written or waited for. */
   get running() {
     const generation = this.#state.running?.generation.id ?? null;
-    return this.#endedHere.has(generation) ? null : generation;
+    return this.#ends.has(generation) ? null : generation;
+  }
+
+  /** Somebody wants to mend what they wrote last; false: there is nothing. */
+  editLast() {
+    return this.#actions.editLast();
   }
 
   listen() {
@@ -75,10 +87,24 @@ export class ConversationPage {
   }
 
   #changed({ messages, removed }) {
-    for (const id of removed) this.#parts.list.remove(id);
+    for (const id of removed) this.#remove(id);
     const came = messages.filter((message) => this.#isNew(message));
     this.#show(messages);
     for (const message of came) this.#came(message);
+  }
+
+  #remove(id) {
+    this.#parts.list.remove(id);
+    this.#parts.editing?.dropIf(id);
+    for (const [generation, { message }] of this.#answers) if (message === id) this.#answers.delete(generation);
+  }
+
+  /** What was written, as Markdown: rows that came with the page have left it to the server. */
+  #textOf(id) {
+    const { text, generation } = this.#state.message(id);
+    const followed = this.#answers.get(generation?.id);
+    if (followed !== undefined) return followed.subscription.state.value.text;
+    return text ?? this.#parts.fetchText(id);
   }
 
   #isNew({ id, client_message_id: clientId }) {
@@ -134,7 +160,7 @@ export class ConversationPage {
     }
   }
 
-  #follow({ parent, generation: { id: generation, status, model } }, view) {
+  #follow({ id: message, parent, generation: { id: generation, status, model } }, view) {
     if (this.#answers.has(generation)) return;
     const { announcer, readAloud, waits } = this.#parts;
     const name = model || gettext("The model");
@@ -143,12 +169,13 @@ export class ConversationPage {
       onWaiting: (sentence) => announcer.sayWaiting(sentence),
       onStarted: () => announcer.stopWaiting(),
       onReplaced: () => announcer.say(gettext("Part of the answer was lost and is written again")),
-      onEnded: (end) => this.#ended(generation, lastWords(end)),
+      onEnded: (state) => this.#ended(generation, state, lastWords(state)),
     };
     const isOwn = this.#state.message(parent)?.author?.id === this.#me;
     const subscription = this.#client.subscribe(generation, { status, model });
     const lastWords = readAloud.follow(subscription, announcer, endSentence);
-    this.#answers.set(generation, new Answer(view, subscription, { generation, isOwn, ...waits }, listener));
+    const answer = new Answer(view, subscription, { generation, isOwn, ...waits }, listener);
+    this.#answers.set(generation, { answer, subscription, message });
     if (this.#mayWrite) view.onCancel(() => this.#cancel(generation));
   }
 
@@ -162,8 +189,8 @@ export class ConversationPage {
     }
   }
 
-  #ended(generation, sentence) {
-    this.#endedHere.add(generation);
+  #ended(generation, { end }, sentence) {
+    this.#ends.set(generation, end);
     this.#parts.announcer.stopWaiting();
     this.#parts.announcer.say(sentence);
     this.#settleDown();
@@ -188,10 +215,7 @@ export class ConversationPage {
   /** What depends on everything together. */
   #settleDown() {
     const { list, composer, showHeading, empty } = this.#parts;
-    for (const message of this.#state.messages) {
-      const mayRetry = this.#mayWrite && message.generation?.retryable === true && !isLive(message.generation.status);
-      list.view(message.id)?.offerRetry(mayRetry);
-    }
+    this.#actions.show(this.#state.messages, this.#ends);
     composer?.showRunning(this.running !== null);
     empty.hidden = !list.isEmpty;
     showHeading(this.#state);

@@ -63,6 +63,8 @@ export class ConversationState {
    */
   fold(frame, { isAnswer = false } = {}) {
     const known = this.#messages;
+    // What is late tells of a state that was replaced since: messages may have gone from it.
+    if (!isAnswer && !frame.complete && frame.revision <= this.revision) return { hole: false, messages: [], removed: [] };
     if (frame.complete) this.#messages = new Map();
     const hole = !frame.complete && !isAnswer && frame.revision > this.revision + 1;
     const messages = frame.messages.filter((message) => this.#accept(message, known));

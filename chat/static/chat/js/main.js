@@ -1,9 +1,11 @@
 /** The page of one conversation: finds its parts and connects them. */
+import { AgainMenu } from "chat/again_menu.js";
 import { Announcer } from "chat/announcer.js";
 import { Composer } from "chat/composer.js";
 import { ConnectionLine } from "chat/connection_line.js";
 import { ConversationPage } from "chat/conversation_page.js";
 import { ConversationState } from "chat/conversation_state.js";
+import { Editing } from "chat/editing.js";
 import { MessageList } from "chat/message_list.js";
 import { ModelPicker } from "chat/model_picker.js";
 import { Outbox } from "chat/outbox.js";
@@ -37,10 +39,15 @@ const follower = new Follower(element("transcript"), element("messages"), elemen
 /** Of the epoch, and it only goes forwards while this page lives. */
 const epochMs = () => performance.timeOrigin + performance.now();
 const composer = initial.role === "viewer" ? null : setUpComposer();
+const editing = composer === null ? null : setUpEditing();
 const page = new ConversationPage(
   client,
   state,
   {
+    element: element("messages"),
+    editing,
+    menu: composer === null ? null : new AgainMenu(element("again-menu"), element("model")),
+    fetchText,
     list: new MessageList(element("messages"), element("message-template")),
     typing: new TypingLine(element("typing"), browserClock),
     empty: element("empty"),
@@ -104,19 +111,47 @@ function askServer() {
 
 function setUpComposer() {
   const form = element("composer");
-  const picker = new ModelPicker(element("model"), element("model-wait"), localStorage);
+  const own = { storage: sessionStorage, key: `chat.model.${initial.user}.${state.id}` };
+  const picker = new ModelPicker(element("model"), element("model-wait"), localStorage, own);
   client.on("models.waits", ({ waits }) => picker.show(waits));
   client.connection.watch(({ name }) => name !== "live" && picker.show({})); // what nobody confirms is not shown
   const parts = { form, text: element("composer-text"), button: element("send"), alert: element("composer-alert") };
   return new Composer({ ...parts, model: element("model") }, outbox, {
     onSend(text, model) {
       const reason = refusal(text, client.hello?.limits);
-      if (reason === "") sending.send(text, model);
+      if (editing.isActive && reason === "") editing.finish(text, model);
+      else if (editing.isActive) composer.showAlert(reason);
+      else if (reason === "") sending.send(text, model);
       else composer.giveBack(text, reason);
+    },
+    onUp: () => page.editLast(),
+    onEscape() {
+      const wasActive = editing.isActive;
+      editing.cancel();
+      return wasActive;
     },
     onTyping: () => client.mention("typing.start", { conversation: state.id }),
     onStop: () => stop(),
   });
+}
+
+function setUpEditing() {
+  return new Editing(composer, { element: element("editing"), cancel: element("editing-cancel") }, save);
+
+  async function save(message, text, model) {
+    try {
+      await client.send("message.edit", { message, text, ...(model && { model }) });
+      follower.follow();
+    } catch (error) {
+      throw Object.assign(new Error(), { sentence: refusalSentence(error) });
+    }
+  }
+}
+
+async function fetchText(id) {
+  const response = await fetch(`messages/${id}/`);
+  if (!response.ok) throw new Error(gettext("This is not possible right now. Try again soon."));
+  return (await response.json()).text;
 }
 
 async function stop() {

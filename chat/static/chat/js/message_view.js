@@ -1,5 +1,8 @@
 import { MessageText } from "chat/message_text.js";
-import { gettext, language } from "chat/words.js";
+import { gettext, interpolate, language } from "chat/words.js";
+
+const COPIED_MS = 2000;
+const roomy = globalThis.matchMedia?.("(min-width: 50.01rem)");
 
 const NOTES = {
   sending: gettext("Sending…"),
@@ -37,6 +40,11 @@ export class MessageView {
       waitLine: part("wait-line"),
       waitReason: part("wait-reason"),
       cancel: part("wait-cancel"),
+      versions: part("message-versions"),
+      versionNumber: part("version-number"),
+      facts: part("message-facts"),
+      factsText: part("message-facts")?.querySelector("p"),
+      buttons: new Map([...element.querySelectorAll("button[data-do]")].map((button) => [button.dataset.do, button])),
     };
     this.text = new MessageText(part("message-text"));
   }
@@ -104,8 +112,46 @@ export class MessageView {
     this.showState(state, gettext(message) || CUT_SHORT[reason] || empty);
   }
 
-  offerRetry(isOffered) {
-    this.#parts.retry.hidden = !isOffered;
+  /** @param offers by name whether it can be done: copy, edit, again, retry, withdraw */
+  offer({ retry, ...offers }) {
+    this.#parts.retry.hidden = !retry;
+    for (const [name, isOffered] of Object.entries(offers)) this.#parts.buttons.get(name).hidden = !isOffered;
+  }
+
+  /** That it is the version `number` of `count`; nothing if it is the only one. */
+  showVersions(number, count) {
+    const { versions, versionNumber, buttons } = this.#parts;
+    versions.hidden = count < 2;
+    if (count < 2) return;
+    versions.ariaLabel = interpolate(gettext("Version %(number)s of %(count)s"), { number, count });
+    versionNumber.textContent = `${number}/${count}`;
+    buttons.get("before").ariaDisabled = String(number === 1);
+    buttons.get("after").ariaDisabled = String(number === count);
+  }
+
+  /** After a switch by `step`: where the next press would be. */
+  focusVersions(step) {
+    const { buttons } = this.#parts;
+    buttons.get(step < 0 ? "before" : "after").focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "nearest" });
+  }
+
+  showFacts(sentence) {
+    const { facts, factsText } = this.#parts;
+    if (factsText.textContent === sentence) return;
+    factsText.textContent = sentence;
+    facts.hidden = sentence === "";
+    facts.open = roomy?.matches ?? true;
+  }
+
+  /** For a moment the button says that it was done. */
+  showCopied(button, isCopied) {
+    if (!isCopied) return;
+    const use = button.querySelector("use");
+    const icon = use.getAttribute("href");
+    if (icon.endsWith("#done")) return;
+    use.setAttribute("href", icon.replace(/#.*/, "#done"));
+    setTimeout(() => use.setAttribute("href", icon), COPIED_MS);
   }
 
   #showAvatar(name, authorId) {

@@ -2,26 +2,31 @@ import { modelWait } from "chat/wait_words.js";
 
 const KEY = "chat.model";
 
-/** The choice of a model: the one chosen last comes first next time, and each says how long one would wait for it. */
+/**
+ * The choice of a model: a conversation keeps its own, a new one begins with the last of all. Each says how long one would
+ * wait for it.
+ */
 export class ModelPicker {
   #select;
   #note;
   #labels;
   #waits = {};
+  /** Where the choice is kept, the more particular place first. */
+  #kept;
 
-  /** @param note where the wait of the chosen model stands, beside its name */
-  constructor(select, note, storage) {
+  /**
+   * @param note where the wait of the chosen model stands, beside its name
+   * @param storage where the last choice of all is kept
+   * @param own `{storage, key}`: where that of this conversation is
+   */
+  constructor(select, note, storage, own) {
     this.#select = select;
     this.#note = note;
     this.#labels = new Map([...select.options].map((option) => [option, option.textContent]));
-    try {
-      const wanted = storage.getItem(KEY);
-      const option = [...select.options].find(({ value, disabled }) => value === wanted && !disabled);
-      if (option !== undefined) select.value = wanted;
-    } catch {
-      // No storage in this browser: the server's choice stands.
-    }
-    select.addEventListener("change", () => this.#chosen(storage));
+    this.#kept = [own, { storage, key: KEY }];
+    const wanted = this.#kept.map(read).find((value) => this.#canBeChosen(value));
+    if (wanted !== undefined) select.value = wanted;
+    select.addEventListener("change", () => this.#chosen());
   }
 
   /** @param waits by alias, as in `models.waits`; a model that is not in it is shown without a word */
@@ -41,12 +46,28 @@ export class ModelPicker {
     return this.#waits[alias] === undefined ? "" : modelWait(this.#waits[alias]);
   }
 
-  #chosen(storage) {
+  #canBeChosen(alias) {
+    return [...this.#select.options].some(({ value, disabled }) => value === alias && !disabled);
+  }
+
+  #chosen() {
     this.show(this.#waits);
-    try {
-      storage.setItem(KEY, this.#select.value);
-    } catch {
-      // Full or forbidden: it is chosen for this page only.
-    }
+    for (const place of this.#kept) write(place, this.#select.value);
+  }
+}
+
+function read({ storage, key }) {
+  try {
+    return storage.getItem(key);
+  } catch {
+    return null; // no storage in this browser: the server's choice stands
+  }
+}
+
+function write({ storage, key }, alias) {
+  try {
+    storage.setItem(key, alias);
+  } catch {
+    // Full or forbidden: it is chosen for this page only.
   }
 }
