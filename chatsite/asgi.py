@@ -1,4 +1,5 @@
-"""HTTP goes to Django, but for probes; `/ws/v1/` to Channels after a check of the full origin and of the session."""
+"""HTTP goes to Django, but for probes; `/ws/v1/` to Channels after a check of the full origin and of the session,
+`/v1/chat/ws` to the API: programs bring a key."""
 
 import os
 
@@ -12,18 +13,20 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator
 from django.conf import settings
+from django.urls import re_path
 
-from chat.routing import websocket_urlpatterns
+from chat.routing import program_urlpatterns, websocket_urlpatterns
 from chatsite.probes import Probes
 from chatsite.readiness import say_ready
 
+of_pages = OriginValidator(
+    AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),  # type: ignore[arg-type]  # wants a private class
+    settings.ALLOWED_ORIGINS,
+)
 application = ProtocolTypeRouter(
     {
         "http": Probes(django_application, settings.METRICS_TOKEN),
-        "websocket": OriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),  # type: ignore[arg-type]  # wants a private class
-            settings.ALLOWED_ORIGINS,
-        ),
+        "websocket": URLRouter([*program_urlpatterns, re_path("", of_pages)]),  # type: ignore[list-item]
     }
 )
 say_ready()

@@ -29,7 +29,9 @@ from streaming.models import Generation
 
 router = Router(tags=["OpenAI-compatible"])
 #: Models have no birthday here; clients want a number.
-IdempotencyKey = Annotated[str | None, Header()]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", description="the same key: the same answer, asked once")
+]
 CREATED = 1_700_000_000
 
 

@@ -140,7 +140,9 @@ async def send_message(
     request: HttpRequest,
     conversation_id: UUID,
     body: NewMessage,
-    idempotency_key: Annotated[str | None, Header(description="repeating it sends nothing twice")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(alias="Idempotency-Key", description="repeating it sends nothing twice")
+    ] = None,
 ) -> Status[Sent]:
     """Ask. The answer comes as a stream of events; who sends the same Idempotency-Key again gets the same stream."""
     user, name = key_of(request).user, _client_id(idempotency_key)

@@ -3,7 +3,7 @@ the page's; what is lost on the way is healed there."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from chat.api import conf, leaving
@@ -22,11 +22,16 @@ class Silence:
 Progress = Queued | str | Ended | Silence
 
 
-async def follow(stream: OpenStream, beat_s: float | None = None) -> AsyncGenerator[Progress]:
-    """Until the end, which is the last thing that comes. Raises StreamingError if it breaks off on our side."""
+def heartbeat_s() -> float:
+    return conf.get().heartbeat_s
+
+
+async def follow(stream: OpenStream, patience: Callable[[], float] = heartbeat_s) -> AsyncGenerator[Progress]:
+    """Until the end, which is the last thing that comes; `patience()`: how long nothing may come until it says so.
+    Raises StreamingError if it breaks off on our side."""
     fold = TextFold()
     while not stream.reader.exhausted:
-        frames = await stream.reader.frames(beat_s or conf.get().heartbeat_s)
+        frames = await stream.reader.frames(patience())
         if not frames and not stream.reader.exhausted:
             yield Silence()
         text = ""
@@ -47,11 +52,13 @@ async def follow(stream: OpenStream, beat_s: float | None = None) -> AsyncGenera
     )
 
 
-async def follow_own(asked: Asked, stream: OpenStream, beat_s: float | None = None) -> AsyncGenerator[Progress]:
+async def follow_own(
+    asked: Asked, stream: OpenStream, patience: Callable[[], float] = heartbeat_s
+) -> AsyncGenerator[Progress]:
     """The same for the program that asked: when it goes away, its answer is stopped soon after."""
     over = False
     try:
-        async for progress in follow(stream, beat_s):
+        async for progress in follow(stream, patience):
             over = isinstance(progress, Ended)
             yield progress
     except StreamingError:

@@ -11,6 +11,7 @@ from chat.api.schemas import OpenAIProblem, Problem
 _ANYWHERE: Final = (400, 401, 403, 404, 405, 406, 409, 413, 422, 429, 500, 503)
 PROBLEMS: Final[dict[int, Any]] = dict.fromkeys(_ANYWHERE, Problem)
 OPENAI_PROBLEMS: Final[dict[int, Any]] = dict.fromkeys((*_ANYWHERE, 502, 504), OpenAIProblem)
+
 _TEXT: Final = {"schema": {"type": "string"}}
 STREAMS: Final[dict[str, Any]] = {
     "responses": {
@@ -21,6 +22,14 @@ STREAMS: Final[dict[str, Any]] = {
         204: {"description": "This stream has ended, and you have all of it"},
     }
 }
+
+
+def _streamed(media_type: str, about: str) -> dict[str, Any]:
+    return {"responses": {200: {"description": about, "content": {media_type: _TEXT}}}}
+
+
+CHAT_STREAM: Final[dict[str, Any]] = _streamed("text/event-stream", "`stream_start`, `text`, …, then `[DONE]`")
+CHAT_LINES: Final[dict[str, Any]] = _streamed("application/x-ndjson", "one event per line")
 
 
 def name_errors(document: dict[str, Any], media_type: str) -> dict[str, Any]:

@@ -41,7 +41,9 @@ async def read_events(
     request: HttpRequest,
     stream_id: UUID,
     starting_after: Annotated[str | None, Query(description="the id of the last event that you have")] = None,
-    last_event_id: Annotated[str | None, Header(description="the same, as EventSource sends it")] = None,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="the same, as EventSource sends it")
+    ] = None,
 ) -> HttpResponseBase:
     """The events of an answer: those after the one that you have, then live ones, until the end. Server-sent events,
     or lines of JSON with `Accept: application/x-ndjson`. Without an id, or if it cannot be gone on from there, a

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat.api import catalogue, completions, conversations, pages, streams
+from chat.api import catalogue, chat_stream, completions, conversations, pages, streams
 from chat.api.ninja_api import make_api
 
 openai_api = make_api(
@@ -11,6 +11,7 @@ openai_api = make_api(
 )
 openai_api.error_type = "application/json"
 openai_api.add_router("", completions.router)
+openai_api.add_router("", chat_stream.router)
 
 own_api = make_api(
     title="Chat API",
