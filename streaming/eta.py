@@ -3,14 +3,12 @@
 One run (`eta_run`) plays the line to its end: slots become free, buckets refill, people give up, new tickets step in
 before others, users at their own limit are passed over. It records every ticket's start, so a tick costs the same for
 one person who asks and for five hundred. Many runs give the spread. Beyond `DEPTH_MAX` a closed form goes on.
-
-The simulation is a generator that yields after a millisecond of work at most: the loop that runs it carries streams.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from streaming.eta_run import INFINITE, Lane, Run, Shared
@@ -22,9 +20,9 @@ RUNS_MIN: Final = 24
 RUNS_MAX: Final = 300
 
 
-def simulate(lane: Lane, random: Callable[[], float]) -> Generator[None, None, list[list[float]]]:
-    """Runs the simulation in slices. The generator's value: sampled seconds until the start, ascending, of each of
-    `waiting` and then of each of `parked`; infinite where nothing can start."""
+def simulate(lane: Lane, random: Callable[[], float]) -> list[list[float]]:
+    """Sampled seconds until the start, ascending, of each of `waiting` and then of each of `parked`; infinite where
+    nothing can start."""
     shared = Shared(lane)
     starts: list[list[float]] = [[] for _ in shared.tickets]
     if lane.slots == 0 or lane.closed_s == INFINITE:
@@ -33,12 +31,9 @@ def simulate(lane: Lane, random: Callable[[], float]) -> Generator[None, None, l
     least, most = (1, 1) if shared.certain else (RUNS_MIN, RUNS_MAX)
     while runs < least or (runs < most and steps < STEPS_MAX):
         runs += 1
-        steps += yield from Run(shared, random, starts).play()
-        yield
-    for n, samples in enumerate(starts):
+        steps += Run(shared, random, starts).play()
+    for samples in starts:
         samples.sort()
-        if n % 100 == 99:
-            yield
     return starts
 
 

@@ -6,14 +6,12 @@ import heapq
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from streaming.lane_snapshot import Bucket, Place
 
-SLICE_STEPS: Final = 300
-"""Steps between two yields: about half a millisecond."""
 HORIZON_S: Final = 1800.0
 """Nobody waits longer (the queue's deadline is shorter), and a line that newcomers always pass would have no end."""
 INFINITE: Final = float("inf")
@@ -132,7 +130,7 @@ class Run:
         self._newcomer_at = self._gap(lane.arrivals_per_s) if shared.overtaking else INFINITE
         self._closing_at = self._gap(lane.closings_per_s) if lane.closings_per_s else INFINITE
 
-    def play(self) -> Generator[None, None, int]:  # noqa: C901  one function: calls would double the cost of a step
+    def play(self) -> int:  # noqa: C901  one function: calls would double the cost of a step
         """Returns how many steps it took."""
         shared, lane, random, services = self._shared, self._lane, self._random, self._lane.services_s
         order, others, ends, own_ends = shared.order, self._others, self._ends, self._own_ends
@@ -141,8 +139,6 @@ class Run:
         levels = [min(caps[b], shared.levels[b] + rates[b] * now) for b in budgets]
         while now < HORIZON_S:
             steps += 1
-            if not steps % SLICE_STEPS:
-                yield
             start = ends[0] if slots is not None and len(ends) >= slots and ends[0] > now else now
             if own_ends:
                 self._let_back(start)

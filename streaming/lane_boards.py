@@ -1,61 +1,57 @@
-"""A lane's estimates, as the pacer's holder makes them each tick: one snapshot in, one board out to all processes."""
+"""A lane's board, as the pacer's holder tells it each tick: one snapshot in, one small picture out to all processes.
+The estimate between the two is made by a process of its own (`forecasts`).
+"""
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from streaming import accuracy, database, fanout
-from streaming.lane_snapshot import Snapshot
+from streaming.forecaster import Question
+from streaming.forecasts import Forecasts, NoForecast
+from streaming.lane_snapshot import Glance
 from streaming.lane_store import LaneStore
-from streaming.wait_board import draw_board
-from streaming.wait_estimator import Forecast, WaitEstimator
 
 DEPTH: Final = 500
+STILL_S: Final = 5.0
+"""How often the board of a lane is told in which nothing happens: the estimates are the same, counted down."""
 QUIET_S: Final = 10.0
-"""How often the board of a lane where nobody waits is told: a web process that is new knows it then."""
+"""The same where nobody waits: a web process that is new knows it then."""
 
 
 class LaneBoards:
-    """Of one lane. `dice` gives random numbers from 0 to 1."""
+    """Of one lane. Times called `now` are seconds of any steady clock."""
 
-    def __init__(self, store: LaneStore, dice: Callable[[], float] = random.random) -> None:
-        self._store, self._dice = store, dice
-        self._estimator = WaitEstimator()
+    def __init__(self, store: LaneStore, forecasts: Forecasts) -> None:
+        self._store, self._forecasts = store, forecasts
+        self._events, self._run = 0, forecasts.run
         self._was_busy = False
+        self._state: tuple[Any, ...] = ()
         self._quiet_until = float("-inf")
 
-    async def look(self) -> Snapshot:
-        return await self._store.snapshot(DEPTH, self._estimator.events)
+    async def look(self) -> Glance:
+        if self._run != self._forecasts.run:  # it knows nothing of the lane's past
+            self._run, self._events = self._forecasts.run, 0
+        return await self._store.glance(DEPTH, self._events)
 
-    async def tell(self, seen: Snapshot, now: float) -> None:
-        """Publishes the board, if it is time to. `now` in seconds of any steady clock."""
+    async def tell(self, seen: Glance, now: float) -> None:
+        """Publishes the board, if it is time to."""
         busy = bool(seen.depth or seen.parked_depth or seen.closed)
-        if not (busy or self._was_busy or now >= self._quiet_until):
+        changed = seen.state != self._state if busy else self._was_busy
+        if not changed and now < self._quiet_until:
             return
-        self._was_busy, self._quiet_until = busy, now + QUIET_S
-        forecast = await self._estimate(seen)
-        await self._publish(forecast)
-        if forecast.outcomes:
-            await database.call(accuracy.keep, self._store.lane, forecast.outcomes)
+        try:
+            told = await self._forecasts.ask(Question(self._store.lane, seen.reply), self._run)
+        except NoForecast:
+            self.forget()
+            raise
+        self._events, self._state = seen.events, seen.state
+        self._was_busy, self._quiet_until = busy, now + (STILL_S if busy else QUIET_S)
+        group = fanout.boards_group()
+        await fanout.send(group, {"type": "lane.board", "g": group, "f": told.board})
+        if told.outcomes:
+            await database.call(accuracy.keep, self._store.lane, told.outcomes)
 
     def forget(self) -> None:
-        """The lane was built again: its history begins anew."""
-        self._estimator.events = 0
-
-    async def _estimate(self, seen: Snapshot) -> Forecast:
-        """The loop carries streams: it gets its turn after each slice, which takes 2 ms at most."""
-        slices = self._estimator.estimate(seen, self._dice)
-        while True:
-            try:
-                next(slices)
-            except StopIteration as end:
-                forecast: Forecast = end.value
-                return forecast
-            await asyncio.sleep(0)
-
-    async def _publish(self, forecast: Forecast) -> None:
-        group, board = fanout.boards_group(), draw_board(self._store.lane, forecast)
-        await fanout.send(group, {"type": "lane.board", "g": group, "f": board.encode()})
+        """The lane was built again, or the estimates begin anew: so does the history."""
+        self._events = 0

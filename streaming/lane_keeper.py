@@ -20,6 +20,7 @@ from redis import RedisError
 
 from streaming import accuracy, database, dispatcher, lane_rebuild, lane_rows, lanes, load, redis_client, worker_slots
 from streaming.cancellation import cancel
+from streaming.forecasts import Forecasts, NoForecast
 from streaming.lane_boards import LaneBoards
 from streaming.lane_limits import Hold
 from streaming.lane_rebuild import Orders, Reconciler
@@ -30,13 +31,13 @@ log = logging.getLogger(__name__)
 PERIOD_S: Final = 1.0
 WALK_S: Final = 5.0
 PRUNE_S: Final = 3600.0
-_AWAY: Final = (RedisError, OSError, TimeoutError, DatabaseError, KombuError)
+_AWAY: Final = (RedisError, OSError, TimeoutError, DatabaseError, KombuError, NoForecast)
 
 
 class LaneKeeper:
     """One lane. `orders` may be replaced at any time and hold from the next drain on."""
 
-    def __init__(self, name: str, orders: Orders) -> None:
+    def __init__(self, name: str, orders: Orders, forecasts: Forecasts) -> None:
         self.name = name
         self.orders = orders
         self.running = 0
@@ -44,7 +45,7 @@ class LaneKeeper:
         self._applied: Orders | None = None
         self._token = secrets.token_hex(8)
         self._store = lanes.store(name)
-        self._boards = LaneBoards(self._store)
+        self._boards = LaneBoards(self._store, forecasts)
         self._reconciler = Reconciler(self._store)
         self._building = asyncio.Lock()
 
@@ -61,7 +62,7 @@ class LaneKeeper:
         """The lane's board, to everybody."""
         async with self._building:  # one that was just built does not know yet that it is blocked
             seen = await self._boards.look()
-        self.running = len(seen.running)
+        self.running = seen.running
         load.peaks.see(self.name, self.running, seen.depth + seen.parked_depth)
         if (blocked := seen.blocked[: lane_rows.BLOCKED_MAX_CHARS]) != self.orders.blocked:
             await self._remember(blocked)
@@ -119,6 +120,7 @@ class LaneKeepers:
     """All lanes of the site, in a process that may hold the lease or not."""
 
     def __init__(self) -> None:
+        self._forecasts = Forecasts()
         self._keepers: dict[str, LaneKeeper] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._busy: list[str] = []
@@ -138,8 +140,9 @@ class LaneKeepers:
             self._prune_at = now + PRUNE_S
 
     async def rest(self) -> None:
-        """Another process holds the lease. What was learned is kept for the next time."""
+        """Another process holds the lease."""
         await self._end(list(self._tasks))
+        self._forecasts.end()
 
     def _share(self, name: str, total: int | None) -> int | None:
         """What the other lanes' answers leave of the workers' room."""
@@ -149,7 +152,7 @@ class LaneKeepers:
         return max(0, total - others)
 
     def _order(self, name: str, orders: Orders) -> None:
-        keeper = self._keepers.setdefault(name, LaneKeeper(name, orders))
+        keeper = self._keepers.setdefault(name, LaneKeeper(name, orders, self._forecasts))
         keeper.orders = orders
         if name not in self._tasks:
             # Three rhythms: a slow estimate keeps nobody from starting.

@@ -142,6 +142,31 @@ def parse_levels(reply: Sequence[Any]) -> Levels:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What costs nothing to read of a snapshot's reply."""
+
+    reply: Sequence[Any]
+    depth: int
+    parked_depth: int
+    closed: str
+    blocked: str
+    running: int
+    events: int
+    #: While it stays the same, nobody came, started, left or ended, and no limit changed.
+    state: tuple[Any, ...]
+
+
+def glance(reply: Sequence[Any]) -> Glance:
+    _, epoch, virtual, depth, parked_depth, closed, until, blocked, slots, user_slots, events, buckets, running, *_ = (
+        reply
+    )
+    limits = tuple((letter, cap, rate) for letter, _, cap, rate in chunks(buckets, 4))
+    counts = depth, parked_depth, len(running), events
+    state = (epoch, virtual, closed, until, blocked, slots, user_slots, limits, counts)
+    return Glance(reply, depth, parked_depth, _text(closed), _text(blocked), len(running) // 2, events, state)
+
+
 def parse_snapshot(reply: Sequence[Any]) -> Snapshot:
     """From the reply of `snapshot` in lane_view.lua."""
     (

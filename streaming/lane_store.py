@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from streaming import keys
 from streaming.lane_limits import Budget, Hold, LaneLimits, Observation
-from streaming.lane_snapshot import Levels, Place, Snapshot, chunks, parse_levels, parse_snapshot
+from streaming.lane_snapshot import Glance, Levels, Place, Snapshot, chunks, glance, parse_levels, parse_snapshot
 from streaming.lane_values import (
     NOTHING,
     Adopted,
@@ -185,8 +185,12 @@ class LaneStore:
 
     async def snapshot(self, depth: int, events: int = 0) -> Snapshot:
         """`events`: how much of the history is known already."""
+        return parse_snapshot((await self.glance(depth, events)).reply)
+
+    async def glance(self, depth: int, events: int = 0) -> Glance:
+        """The same, for somebody else to parse."""
         _, result, _ = await self._call(_VIEW, "snapshot", depth, events)
-        return parse_snapshot(result)
+        return glance(result)
 
     async def levels(self) -> Levels:
         _, result, _ = await self._call(_VIEW, "levels")

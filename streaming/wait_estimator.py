@@ -7,7 +7,7 @@ told each ticket, compares that with the wait's end, and corrects what it says n
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,7 +22,6 @@ LONG_S: Final = 20.0
 CORRECT_P50_BELOW_S: Final = 60.0
 """Corrections are one wait old: for long waits they come too late to move the middle."""
 REMEMBER_MS: Final = 3_600_000
-TOLD_AT_ONCE: Final = 100
 BEHIND_EQUALS: Final = 1 << 52
 """A seq that stands behind everybody of the same tag."""
 _NEEDS_UNKNOWN: Final = {"r": 1.0, "i": 1000.0, "o": 500.0}
@@ -83,25 +82,19 @@ class WaitEstimator:
         self._middle = {kind: Calibration(0.5, ignore=1.15) for kind in _KINDS}
         self._upper = {kind: Calibration(0.9) for kind in _KINDS}
 
-    def estimate(self, seen: Snapshot, random: Callable[[], float]) -> Generator[None, None, Forecast]:
-        """Works in slices; the generator's value is the forecast. Take the next snapshot with `events`."""
+    def estimate(self, seen: Snapshot, random: Callable[[], float]) -> Forecast:
+        """Take the next snapshot with `events`."""
         self.events = seen.events
         self._history.learn(seen.history)
         outcomes = self._score(event for event in seen.history if isinstance(event, WaitEnded))
         newcomer = Waiting("", Place(seen.virtual, BEHIND_EQUALS), "", 0, 0, seen.now_ms)
         at = bisect_right([item.place for item in seen.waiting], newcomer.place)
         asking = [*seen.waiting[:at], newcomer, *seen.waiting[at:]]
-        yield
         lane = self._lane(seen, asking)
-        yield
-        samples = yield from eta.simulate(lane, random)
-        yield
+        samples = eta.simulate(lane, random)
         factors = self._factors(seen)
-        told = []
-        for item, starts in zip([*asking, *seen.parked], samples, strict=True):
-            told.append(self._tell(item, starts, seen, lane, factors))
-            if not len(told) % TOLD_AT_ONCE:
-                yield
+        everybody = zip([*asking, *seen.parked], samples, strict=True)
+        told = [self._tell(item, starts, seen, lane, factors) for item, starts in everybody]
         line = [estimate._replace(ahead=n) for n, estimate in enumerate([*told[:at], *told[at + 1 : len(asking)]])]
         self._forget(seen.now_ms)
         return Forecast(

@@ -10,7 +10,7 @@ from streaming.eta_run import Lane
 from streaming.lane_snapshot import Snapshot
 from streaming.wait_estimator import Forecast, Kind, WaitEstimator
 from tests.bench.lanes import formulas
-from tests.bench.lanes.world import HEAVY, Person, Scenario, World, run_to_end
+from tests.bench.lanes.world import HEAVY, Person, Scenario, World
 
 TOLERANCE_S = 0.5
 
@@ -98,7 +98,7 @@ class Scorer:
             return
         told = {"ours": (mine.p50_s, mine.p90_s)}
         if self._floor is not None:
-            truth = run_to_end(self._floor.estimate(replace(seen, history=[]), self._world.random.__class__(7).random))
+            truth = self._floor.estimate(replace(seen, history=[]), self._world.random.__class__(7).random)
             best = next(item for item in (*truth.line, *truth.parked) if item.ticket == person.name)
             told["floor"] = (best.p50_s, best.p90_s)
         for name, number in (

@@ -198,10 +198,10 @@ class World:
             self.on_again(person, (await self.forecast())[1])
 
     async def forecast(self) -> tuple[Snapshot, Forecast]:
-        """As the pacer makes it, without its pauses between slices."""
+        """As the pacer has it made."""
         seen = await self.store.snapshot(500, self.estimator.events)
         self.on_snapshot(seen)
-        return seen, run_to_end(self.estimator.estimate(seen, self._dice.random))
+        return seen, self.estimator.estimate(seen, self._dice.random)
 
     async def _give_up(self, name: str) -> None:
         if self.people[name].state == "waits":
@@ -269,11 +269,3 @@ class World:
         self.services.append(self.now - person.started)
         used = Used(1000, person.output, 1000)
         await self._take((await self.store.settle(person.ticket, used, good=True)).drained)
-
-
-def run_to_end(slices: Any) -> Any:
-    while True:
-        try:
-            next(slices)
-        except StopIteration as end:
-            return end.value

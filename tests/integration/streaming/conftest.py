@@ -73,6 +73,7 @@ async def bed(
     monkeypatch.setattr(dispatcher, "_send", there.sent.append)
     monkeypatch.setattr(fanout, "send", there.receive)
     yield there
+    there.forecasts.end()
     await doubles.close_clients()
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from redis.asyncio import Redis
 
 from streaming import database, dispatcher, fanout, lanes
+from streaming.forecasts import Forecasts
 from streaming.lane_keeper import LaneKeeper
 from streaming.lane_limits import LaneLimits
 from streaming.lane_rebuild import Orders
@@ -34,6 +35,7 @@ class KeeperBed:
     sent: list[Ticket] = field(default_factory=list)
     told: list[Board] = field(default_factory=list)
     now_ms: int = START_MS
+    forecasts: Forecasts = field(default_factory=Forecasts)
 
     @property
     def store(self) -> LaneStore:
@@ -51,7 +53,7 @@ class KeeperBed:
         await self.store.set_clock(self.now_ms)
         orders = orders_of(**limits)
         await database.call(Lane.objects.create, name=LANE, **asdict(orders.limits), blocked_reason=orders.blocked)
-        keeper = LaneKeeper(LANE, orders)
+        keeper = LaneKeeper(LANE, orders, self.forecasts)
         await self.drain(keeper)
         return keeper
 

@@ -15,13 +15,7 @@ from tests.unit.streaming.eta_lanes import a_lane, a_line
 
 
 def starts_of(lane: Lane, seed: int = 1) -> list[list[float]]:
-    slices = eta.simulate(lane, random.Random(seed).random)
-    while True:
-        try:
-            next(slices)
-        except StopIteration as end:
-            found: list[list[float]] = end.value
-            return found
+    return eta.simulate(lane, random.Random(seed).random)
 
 
 def medians(lane: Lane) -> list[float]:
