@@ -7,17 +7,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from streaming.forecaster import Question, Told
 
 log = logging.getLogger(__name__)
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 COMMAND: Final = (sys.executable, "-m", "streaming.forecast_process")
 ANSWER_S: Final = 20.0
 """An answer takes a twentieth of a second, on a starved machine some seconds."""
@@ -107,6 +108,5 @@ class _Child:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # It finds the modules where this process found them.
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(COMMAND, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    """It finds its modules where this process found them."""
+    return subprocess.Popen(COMMAND, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

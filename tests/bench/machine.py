@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
+from collections.abc import Collection
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -44,15 +46,29 @@ def cpu_s(pid: int) -> float:
     return sum(map(int, values)) / TICKS_PER_S
 
 
-class CpuClock:
-    """Processor seconds of named processes since it was made."""
+def family_cpu_s(pid: int) -> float:
+    """The same with what it has started and still runs."""
+    return cpu_s(pid) + sum(map(family_cpu_s, _children(pid)))
 
-    def __init__(self, pids: dict[str, int]) -> None:
-        self._pids = pids
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+class CpuClock:
+    """Processor seconds of named processes since it was made; of `families` with their children."""
+
+    def __init__(self, pids: dict[str, int], families: Collection[str] = ()) -> None:
+        self._pids, self._families = pids, families
         self._started = self._read()
 
     def _read(self) -> dict[str, float]:
-        return {name: cpu_s(pid) for name, pid in self._pids.items()}
+        return {name: (family_cpu_s if name in self._families else cpu_s)(pid) for name, pid in self._pids.items()}
 
     def read(self) -> dict[str, float]:
         now = self._read()

@@ -152,7 +152,8 @@ class Site:
                 "supervisor": running["supervisor"]}  # fmt: skip
 
     def clock(self, **more: int) -> CpuClock:
-        return CpuClock({**self.pids(), "simulator": self.simulator.pid, **more})
+        """The worker that keeps the lanes has a process for estimates."""
+        return CpuClock({**self.pids(), "simulator": self.simulator.pid, **more}, families=("web", "worker"))
 
     def settle(self) -> None:
         """Let start-up work (imports, checkpoints, pings) end before a measurement."""

@@ -1,7 +1,7 @@
 """The process that holds the pacer's lease, with nothing to do but to keep one crowded lane (see `inside`).
 
 fill      {waiting}    an own database and lane: so many wait, 200 run, and there is a past to estimate from → {}
-ticks     {count}      boards one after the other → milliseconds of processor time and of the loop's longest piece
+ticks     {count}      boards one after the other → milliseconds of processor time, and of the loop's part of it
 hold      {seconds}    as the pacer does it, in real time → what it cost, and what each web process was sent
 rebuild   {}           Redis loses its memory → seconds until everybody waits where they waited before
 drains    {count}      one starts at each → milliseconds, as the server counts them, per round of 100
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import sys
 import time
@@ -28,8 +29,10 @@ from django.db.models import F
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from streaming import conf, database, dispatcher, fanout, keys, lane_keeper, lanes, redis_client
+from streaming import conf, database, dispatcher, fanout, keys, lane_boards, lane_keeper, lanes, redis_client
 from streaming.cancellation import cancel
+from streaming.forecaster import Question, Told
+from streaming.forecasts import Forecasts
 from streaming.lane_boards import LaneBoards
 from streaming.lane_keeper import LaneKeepers
 from streaming.lane_rebuild import Orders, Reconciler, rebuild
@@ -37,14 +40,14 @@ from streaming.lane_snapshot import Place
 from streaming.lane_values import Request, Ticket, Used
 from streaming.models import Generation, Lane
 from streaming.states import Status
-from tests.bench.lanes.cost import LIMITS, OPEN, SLOTS
+from tests.bench import machine
+from tests.bench.lanes.cost import LIMITS, OPEN, ROUND, SLOTS, scripts_ms
 
 LANE = "bench"
 PAST = 400
 PEOPLE = 3000
 PAUSE_MS = 100
 WEB_PROCESSES = 2
-ROUND = 100
 LEASE_S = 3600.0
 
 
@@ -87,16 +90,18 @@ class Holder:
             self._rows.append(_row(name, user, tokens, answer.place, started.get(name), self._clock_ms))
 
     async def ticks(self, count: int) -> dict[str, Any]:
-        boards, cpu_ms, longest_ms = LaneBoards(self._store), list[float](), list[float]()
-        for tick in range(-1, count):
+        forecasts, estimates_ms = Forecasts(), list[float]()
+        boards, loop_ms = LaneBoards(self._store, _timed(forecasts, estimates_ms)), list[float]()
+        for tick in range(count + 1):
             began = time.process_time()
-            await boards.tell(await boards.look(), float(tick))
-            cpu_ms.append((time.process_time() - began) * 1000)
-        for tick in range(count, 2 * count):
-            seen = await boards.look()
-            async with _longest(longest_ms):
-                await boards.tell(seen, float(tick))
-        return {"cpu_ms": cpu_ms[1:], "longest_ms": longest_ms}  # the first one reads the whole past
+            await boards.tell(await boards.look(), tick * lane_boards.STILL_S)
+            loop_ms.append((time.process_time() - began) * 1000)
+        forecasts.end()
+        both = zip(loop_ms, estimates_ms, strict=True)
+        return {
+            "cpu_ms": [sum(pair) for pair in both][1:],
+            "loop_ms": loop_ms[1:],
+        }  # the first one reads the whole past
 
     async def hold(self, seconds: float) -> dict[str, Any]:
         ticks, boards_told = 0, lane_keeper.LaneKeeper.tell
@@ -109,11 +114,11 @@ class Holder:
         lane_keeper.LaneKeeper.tell = tell  # type: ignore[method-assign]
         keepers, clock = LaneKeepers(), asyncio.get_running_loop().time
         async with _web_processes() as boxes:
-            began, cpu = clock(), time.process_time()
+            began, cpu = clock(), machine.family_cpu_s(os.getpid())
             while clock() - began < seconds:
                 await keepers.lead(clock(), 5.0)
                 await asyncio.sleep(1.0)
-            spent_s, passed_s = time.process_time() - cpu, clock() - began
+            spent_s, passed_s = machine.family_cpu_s(os.getpid()) - cpu, clock() - began
             await keepers.rest()
         reconciled = time.process_time()
         await Reconciler(self._store).walk(LIMITS.handoff_s)
@@ -135,9 +140,7 @@ class Holder:
         return {"seconds": seconds, "same": before == after}
 
     async def drains(self, count: int) -> dict[str, Any]:
-        """By the server's own percentiles. (Its slow log would count each command inside the script as well, and cost
-        more than they do.)"""
-        client, rounds, trips_ms = redis_client.get(), list[dict[str, float]](), list[float]()
+        client, rounds, trips_ms = redis_client.get(), list[tuple[float, float]](), list[float]()
         await self._store.configure(OPEN)
         cpu_s = await _server_cpu_s(client)
         for _ in range(count // ROUND):
@@ -146,8 +149,8 @@ class Holder:
                 began = time.perf_counter()
                 assert len((await self._store.drain(1)).admitted) == 1
                 trips_ms.append((time.perf_counter() - began) * 1000)
-            rounds.append((await client.info("latencystats"))["latency_percentiles_usec_evalsha"])
-        found = {f"p{n}": [one[f"p{n}"] / 1000 for one in rounds] for n in (50, 99)}
+            rounds.append(await scripts_ms(client))
+        found = dict(zip(("p50", "p99"), zip(*rounds, strict=True), strict=True))
         cpu_ms = (await _server_cpu_s(client) - cpu_s) * 1000 / len(trips_ms)
         return {**found, "trips_ms": trips_ms, "cpu_ms": cpu_ms}
 
@@ -157,20 +160,17 @@ async def _server_cpu_s(client: Redis) -> float:
     return float(spent["used_cpu_user"] + spent["used_cpu_sys"])
 
 
-@contextlib.asynccontextmanager
-async def _longest(found_ms: list[float]) -> Any:
-    """How long the work inside keeps the loop at a stretch, as its thread's processor time tells it."""
+def _timed(forecasts: Forecasts, spent_ms: list[float]) -> Forecasts:
+    """Has it note what each estimate took in the other process."""
+    ask = forecasts.ask
 
-    async def watch() -> None:
-        while True:
-            began = time.thread_time()
-            await asyncio.sleep(0)
-            worst[0] = max(worst[0], time.thread_time() - began)
+    async def noting(asked: Question, run: int) -> Told:
+        told = await ask(asked, run)
+        spent_ms.append(told.cpu_s * 1000)
+        return told
 
-    worst, watcher = [0.0], asyncio.create_task(watch())
-    yield
-    await cancel(watcher)
-    found_ms.append(worst[0] * 1000)
+    forecasts.ask = noting  # type: ignore[method-assign]
+    return forecasts
 
 
 @contextlib.asynccontextmanager
