@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Place(NamedTuple):
@@ -142,6 +142,10 @@ def parse_levels(reply: Sequence[Any]) -> Levels:
     )
 
 
+SNAPSHOT_HEAD: Final = 13
+"""Values before the lists in a snapshot's reply."""
+
+
 @dataclass(frozen=True, slots=True)
 class Glance:
     """What costs nothing to read of a snapshot's reply."""
@@ -158,12 +162,11 @@ class Glance:
 
 
 def glance(reply: Sequence[Any]) -> Glance:
-    _, epoch, virtual, depth, parked_depth, closed, until, blocked, slots, user_slots, events, buckets, running, *_ = (
-        reply
-    )
-    limits = tuple((letter, cap, rate) for letter, _, cap, rate in chunks(buckets, 4))
-    counts = depth, parked_depth, len(running), events
-    state = (epoch, virtual, closed, until, blocked, slots, user_slots, limits, counts)
+    """Its head says it all, and the first two of the lists behind it."""
+    head, buckets, running = reply[1:SNAPSHOT_HEAD], reply[SNAPSHOT_HEAD], reply[SNAPSHOT_HEAD + 1]
+    _, _, depth, parked_depth, closed, _, blocked, *_, events = head
+    limits = [(letter, cap, rate) for letter, _, cap, rate in chunks(buckets, 4)]
+    state = (*head, *limits, len(running))
     return Glance(reply, depth, parked_depth, _text(closed), _text(blocked), len(running) // 2, events, state)
 
 

@@ -49,13 +49,8 @@ async def test_a_pause_ends_by_itself_when_its_time_has_come(lane: LaneBed) -> N
 
 
 async def board(lane: LaneBed) -> tuple[str, str, float | None]:
-    slices = WaitEstimator().estimate(await lane.snapshot(), lambda: 0.5)
-    while True:
-        try:
-            next(slices)
-        except StopIteration as end:
-            wait = draw_board("test", end.value).present()
-            return wait.why, wait.message, wait.p50_s
+    wait = draw_board("test", WaitEstimator().estimate(await lane.snapshot(), lambda: 0.5)).present()
+    return wait.why, wait.message, wait.p50_s
 
 
 async def test_people_are_told_and_a_pause_without_an_end_foretells_nothing(lane: LaneBed) -> None:

@@ -15,7 +15,7 @@ from streaming.wait_board import Board
 def reply(waiting: int, *, now_ms: int = 1_000_000, history: tuple[bytes, ...] = (), events: int = 0) -> list[Any]:
     """Of a lane that lets one start per second, as its script gives it."""
     line = [value for n in range(waiting) for value in (f"g{n}".encode(), 0, n, b"ann", b"100", b"200", now_ms)]
-    head = [now_ms, b"epoch", 0, waiting, 0, b"", 0, b"", -1, -1, events]
+    head = [now_ms, b"epoch", 0, waiting, 0, b"", 0, b"", b"", b"", -1, -1, events]
     return [*head, [b"r", b"0", b"10", b"1"], [], line, [], [], [], list(history)]
 
 
