@@ -36,6 +36,7 @@ UNFOLD: Final[dict[str, Any]] = {
     "SITE_HEADER": _("Operations"),
     "SITE_SYMBOL": "monitoring",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("chat/img/favicon.svg")}],
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "6px",
     "STYLES": [_static("chatsite/admin.css")],

@@ -41,10 +41,14 @@ class Chart:
     is_stacked: bool = False
     note: str = ""
     right_unit: str = ""
+    #: Where the axis ends even if nothing reaches it.
+    reach: float | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not any(value for one in self.series if one.is_drawn for value in one.values)
+        """Of what is drawn. Bars of nothing say something, lines of nothing do not."""
+        drawn = (value for one in self.series if one.is_drawn for value in one.values)
+        return all(value is None if self.kind == "across" else not value for value in drawn)
 
     @property
     def headers(self) -> list[str]:
@@ -88,9 +92,11 @@ class Chart:
     def options(self) -> str:
         grid, ticks = {"color": "rgba(148,163,184,0.2)"}, {"color": GREY, "maxRotation": 0, "autoSkipPadding": 16}
         across = self.kind == "across"
-        value = {"beginAtZero": True, "stacked": self.is_stacked, "grid": grid, "ticks": ticks,
-                 "title": {"display": True, "text": self.unit, "color": GREY}}  # fmt: skip
-        named = {"stacked": self.is_stacked, "grid": {"display": False}, "ticks": ticks}
+        value = {
+            "beginAtZero": True, "suggestedMax": self.reach, "stacked": self.is_stacked, "grid": grid, "ticks": ticks,
+            "title": {"display": True, "text": self.unit, "color": GREY},
+        }  # fmt: skip
+        named = {"stacked": self.is_stacked, "grid": {"display": False}, "ticks": ticks | {"autoSkip": not across}}
         scales: dict[str, Any] = {"x": value if across else named, "y": named if across else value}
         if self.right_unit:
             scales["y1"] = {"beginAtZero": True, "position": "right", "grid": {"display": False}, "ticks": ticks}

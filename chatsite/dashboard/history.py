@@ -182,7 +182,7 @@ def _budgets(past: Past) -> Chart:
     names = [lane.row.pk for lane in lanes]
     note = _("Just now. A lane without a limit has no bar.")
     title = _("Provider's allowance used")
-    return Chart("provider-budget", title, _("per cent"), names, series, _("Lane"), "across", note=note)
+    return Chart("provider-budget", title, _("per cent"), names, series, _("Lane"), "across", note=note, reach=100)
 
 
 def _estimates(past: Past) -> Chart:
@@ -195,7 +195,7 @@ def _estimates(past: Past) -> Chart:
         Series(_("announced waits"), [one.count for one in told.values()], is_drawn=False),
     ]
     title = _("Announced waits that were kept (p90)")
-    return Chart("estimates", title, _("per cent"), list(told), series, _("Lane"), "across")
+    return Chart("estimates", title, _("per cent"), list(told), series, _("Lane"), "across", reach=100)
 
 
 def _percent(share: float | None) -> float | None:

@@ -95,7 +95,7 @@ def quoted(key: str) -> str:
 def budgets(lane: LaneNow) -> list[tuple[str, str, int | None]]:
     """(name, limit per minute, per cent used) of the limits that it has."""
     limits = ((name, getattr(lane.row, column), lane.used_percent(letter)) for letter, name, column in _BUDGETS)
-    return [(str(name), number_format(limit, force_grouping=True), used) for name, limit, used in limits if limit]
+    return [(str(name), f"{limit:,.12g}", used) for name, limit, used in limits if limit]
 
 
 @register.simple_tag
