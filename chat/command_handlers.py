@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from chat import changes, people, services, sockets, versions
+from chat import changes, people, presence, services, sockets, versions
 from chat.access import Role, access_conversation, access_generation, access_stream
 from chat.commands import (
     CancelMessage,
@@ -144,6 +144,8 @@ class CommandHandlers:
         reply(conversation=key, revision=changed.revision)
         await _when_there_is_room(socket, encode(changed))
         feed.let_through()
+        if len(changed.participants) > 1 and key in socket.conversations:
+            socket.present[key] = presence.get().come(key, socket.user.pk)
 
     async def unsubscribe_conversation(self, command: UnsubscribeConversation, reply: Reply) -> None:
         self._socket.leave_conversation(str(command.conversation))

@@ -24,7 +24,7 @@ from streaming.states import LIVE
 
 #: Pages offer to take it back for 10 s; whoever comes back a little later still can. Logs of streams live shorter.
 PURGE_AFTER: Final = timedelta(hours=1)
-PURGE_BATCH: Final = 20
+PURGE_BATCH: Final = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,16 @@ class TypingStarted(Frame):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceChanged(Frame):
+    """Who looks at a conversation of several people now (ids); soon after one subscribed to it, and when somebody comes
+    or goes."""
+
+    TYPE: ClassVar[str] = "presence.changed"
+    conversation: str
+    people: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsWaits(Frame):
     """The present wait of each model of which it is known, by its alias: soon after `hello`, and when it changed by
     enough to matter, at most every 5 s. It replaces what was said before."""
@@ -241,6 +251,7 @@ FRAME_TYPES: Final[dict[str, type[Frame]]] = {
         ConversationDeleted,
         ListChanged,
         TypingStarted,
+        PresenceChanged,
         ModelsWaits,
     )
 }

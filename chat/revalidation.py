@@ -18,7 +18,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from chat import sockets
+from chat import deletion, sockets
 from chat.conversation_list import list_heads
 from chat.events import Error, encode
 from chat.models import Participant
@@ -34,7 +34,9 @@ LIST_ROUNDS: Final = 5
 SLICE: Final = 500
 """Sockets looked at before the loop gets another turn."""
 REMOVED: Final = "You no longer take part in this conversation."
+PURGE_EVERY_S: Final = 600.0
 T = TypeVar("T")
+_purge_at = 0.0
 log = logging.getLogger(__name__)
 
 
@@ -84,6 +86,7 @@ async def _run(registry: Sockets) -> None:
         try:
             await check(registry)
             await look_at_lists(registry, next(rounds))
+            await purge_if_due()
         except Exception as error:  # the database is away: nobody can have been removed since
             log.warning("rights could not be checked: %r", error)
     registry.revalidation = None
@@ -105,6 +108,15 @@ async def check(registry: Sockets) -> None:
         _judge(registry, socket, watched, standing)
         if count % SLICE == 0:
             await asyncio.sleep(0)
+
+
+async def purge_if_due() -> None:
+    """Deleted conversations go for good after a while; the first process to look then does it, others find nothing."""
+    global _purge_at
+    now_s = asyncio.get_running_loop().time()
+    if now_s >= _purge_at:
+        _purge_at = now_s + PURGE_EVERY_S
+        await database.call(deletion.purge)
 
 
 async def look_at_lists(registry: Sockets, part: int) -> None:

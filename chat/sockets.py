@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 from uuid import UUID
 
@@ -46,6 +46,8 @@ class ChatSocket:
         #: The person's list of conversations, if this socket watches it, with its head in the database.
         self.list: Membership | None = None
         self.list_head: ListHeadData | None = None
+        #: How others hear that it has left a conversation.
+        self.present: dict[str, Callable[[], None]] = {}
         #: To which conversation each watched stream belongs.
         self.stream_homes: dict[str, str] = {}
 
@@ -79,6 +81,8 @@ class ChatSocket:
     def leave_conversation(self, conversation: str) -> None:
         if membership := self.conversations.pop(conversation, None):
             membership.leave()
+        if go := self.present.pop(conversation, None):
+            go()
         self.revisions.pop(conversation, None)
         get().forget(self, conversation_group(conversation))
 

@@ -53,6 +53,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "conversations": [{"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "revision": 9}], "title": "Hubs",
     "participants": [{"id": 3, "name": "Ann Lee", "role": "owner"}], "removed": [41], "complete": True, "older": False,
     "client_message_id": "0d1f-1", "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
+    "people": [3, 4],
     "entries": [
         {"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "title": "Hubs", "role": "owner", "people": 2,
          "revision": 9, "read_revision": 7, "changed_at": "2026-11-20T09:59:58.121Z", "unread": True,

@@ -31,6 +31,7 @@ FRONT_DOORS = frozenset(
         "request_rates",
         "connection",
         "hub",
+        "presence",
         "wait_feed",
         "wait_board",
         "limit_rules",

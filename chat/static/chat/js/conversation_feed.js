@@ -59,10 +59,12 @@ export class ConversationFeed {
   #changed(frame) {
     if (frame.conversation !== this.#state.id) return;
     const isAnswer = this.#asked;
+    const wasAlone = this.#state.participants.length === 1;
     this.#asked = false;
     const { hole, ...change } = this.#state.fold(frame, { isAnswer });
     this.view.set(this.#look(), change);
-    if (hole) this.#subscribe();
+    // Who is here is told from the time on at which one subscribed to a conversation of several people.
+    if (hole || (wasAlone && this.#state.participants.length > 1 && !isAnswer)) this.#subscribe();
   }
 
   #gone() {

@@ -72,6 +72,7 @@ const sending = new Sending(client, state.id, outbox, {
 });
 let isDeleted = false;
 client.on("conversation.deleted", deleted);
+client.on("presence.changed", (frame) => frame.conversation === state.id && people.showPresence(frame.people));
 client.on("list.changed", cameBack);
 page.listen();
 showTarget();
@@ -168,7 +169,7 @@ function deleted({ conversation, user }) {
   if (conversation !== state.id) return;
   isDeleted = true;
   showAlert(element("farewell"), interpolate(gettext("%(name)s deleted this conversation."), user));
-  for (const dock of document.querySelectorAll(".dock")) dock.inert = true;
+  for (const dock of document.querySelectorAll(".dock")) dock.hidden = true;
 }
 
 /** It was taken back. */
