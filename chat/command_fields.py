@@ -81,6 +81,12 @@ def read_natural(value: object) -> int:
     return value
 
 
+def read_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Wrong("bad_field", "must be true or false")
+    return value
+
+
 def read_uuid(value: object) -> UUID:
     # Only the canonical spelling: an id has one name, whoever compares it.
     if not isinstance(value, str) or not _UUID.fullmatch(value):
@@ -111,6 +117,7 @@ GenerationId = Annotated[UUID, Rule(read_uuid, "UUID", _UUID_SCHEMA)]
 MessageId = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
 Revision = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
 Count = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
+Flag = Annotated[bool, Rule(read_flag, "true or false", {"type": "boolean"})]
 Name = Annotated[str, Rule(read_name, "string, 1 to 64 characters", string_schema(64))]
 ModelAlias = Annotated[str, Rule(read_model, "alias of a model", string_schema(100))]
 MessageText = Annotated[

@@ -115,7 +115,8 @@ class CommandHandlers:
             reply(generation=generation, epoch=stream.epoch, recovered=stream.recovered, status=stream.status)
 
         try:
-            await socket.streams.open(generation, command.after, command.epoch, opened)
+            with_blocks = command.blocks is not False
+            await socket.streams.open(generation, command.after, command.epoch, opened, blocks=with_blocks)
         except BaseException:
             socket.leave_stream(generation)
             raise

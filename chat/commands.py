@@ -14,6 +14,7 @@ from chat.command_fields import (
     After,
     ConversationId,
     Count,
+    Flag,
     GenerationId,
     MessageId,
     MessageText,
@@ -120,13 +121,15 @@ class RetryGeneration(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribeStream(Command):
     """Receive a generation's events after position `after` of log epoch `epoch`; without them, first its text so far.
-    Asking again for a stream that is open starts it anew from the position named."""
+    Asking again for a stream that is open starts it anew from the position named. With `blocks: false` finished blocks
+    come without their HTML, which is for pages; the text is the same."""
 
     TYPE: ClassVar[str] = "stream.subscribe"
     RESULT: ClassVar[tuple[str, ...]] = ("generation", "epoch", "recovered", "status")
     generation: GenerationId
     after: After | None = None
     epoch: Name | None = None
+    blocks: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ DATA: Final = (
     chat_events.LimitsData,
     chat_events.StreamHead,
     chat_events.RevisionData,
+    stream_events.BlockData,
     chat_events.ListEntryData,
     chat_events.ListHeadData,
     chat_events.ModelWaitData,
@@ -36,6 +37,7 @@ _NAMES: Final[dict[Any, str]] = {
     str: "string", int: "number", float: "number", bool: "boolean", Position: "position", type(None): "null",
 }  # fmt: skip
 
+_HTML: Final = '<p>Grüße, &lt;b&gt; <strong>漢字</strong> <span class="k">\\</span></p>\n'
 _ID: Final = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 #: One value per name of a field, the same wherever that field stands.
 _SAMPLES: Final[dict[str, Any]] = {
@@ -52,6 +54,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "streams": [{"generation": _ID, "position": "2-7", "epoch": "k3Jx9Qm2"}], "revision": 9, "since": 8,
     "conversations": [{"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "revision": 9}], "title": "Hubs",
     "participants": [{"id": 3, "name": "Ann Lee", "role": "owner"}], "removed": [41], "complete": True, "older": False,
+    "index": 1, "lines": 2, "html": _HTML, "blocks": [{"lines": 1, "html": _HTML}, {"lines": 1, "html": None}],
     "client_message_id": "0d1f-1", "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
     "people": [3, 4],
     "entries": [
@@ -77,6 +80,7 @@ _SPECIAL: Final[dict[tuple[str, str], Any]] = {
     ("message.edit", "message"): 42,
     ("message.switch", "message"): 42,
     ("message.cancel", "message"): 42,
+    ("stream.subscribe", "blocks"): True,
     ("list.changed", "removed"): ["0e02b2c3-58cc-4372-a567-0e02b2c3d479"],
 }
 

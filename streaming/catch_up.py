@@ -6,10 +6,12 @@ A `Piece` is one frame on its way to viewers. It is made once and shared by all 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
-from streaming.events import Ended, Position, Snapshot, Started, decode, encode, merge_deltas
+from streaming.events import BlockData, Ended, Position, Snapshot, Started, decode, encode, merge_deltas
 from streaming.flow_control import size_of
+from streaming.markdown import Block
 
 DELTA: Final = "d"
 TERMINAL: Final = "x"
@@ -119,22 +121,28 @@ def parts(text: str, limit: int) -> Iterator[str]:
         start = end
 
 
-def snapshot_pieces(whole: Snapshot, part_bytes: int) -> list[Piece]:
-    """A snapshot in parts; the viewer stands at its position once he has the last one."""
-    texts = list(parts(whole.text, part_bytes))
+def snapshot_pieces(whole: Snapshot, part_bytes: int, blocks: Iterable[Block] = ()) -> list[Piece]:
+    """A snapshot in parts, text before blocks; the viewer stands at its position once he has the last one."""
+    contents: list[tuple[str, list[BlockData] | None]] = [(text, None) for text in parts(whole.text, part_bytes)]
+    contents += [("", run) for run in block_runs(blocks, part_bytes)]
     pieces = []
-    for number, text in enumerate(texts):
-        last = number == len(texts) - 1
-        part = Snapshot(
-            generation=whole.generation,
-            position=whole.position,
-            epoch=whole.epoch,
-            part=number,
-            last=last,
-            text=text,
-            recovered=whole.recovered,
-            status=whole.status,
-            model=whole.model,
-        )
+    for number, (text, run) in enumerate(contents):
+        last = number == len(contents) - 1
+        part = replace(whole, part=number, last=last, text=text, blocks=run)
         pieces.append(piece_of(encode(part), whole.position if last else None))
     return pieces
+
+
+def block_runs(blocks: Iterable[Block], limit: int) -> Iterator[list[BlockData]]:
+    """Blocks in runs of about `limit` bytes; a larger one goes alone."""
+    run: list[BlockData] = []
+    size = 0
+    for block in blocks:
+        grown = size + size_of(block.html or "")
+        if run and grown > limit:
+            yield run
+            run, grown = [], grown - size
+        run.append({"lines": block.lines, "html": block.html})
+        size = grown
+    if run:
+        yield run

@@ -47,7 +47,7 @@ class Checkpoints:
     async def _save(
         self, writers: list[StreamWriter], changed: list[StreamWriter], saved: dict[StreamWriter, Position]
     ) -> None:
-        items = [Checkpoint(w.generation_id, w.attempt, w.text, w.position) for w in changed]
+        items = [Checkpoint(w.generation_id, w.attempt, w.text, w.position, w.blocks.encoded()) for w in changed]
         lost, stopped = await database.call(lifecycle.checkpoint, items, [w.generation_id for w in writers])
         saved |= {writer: item.position for writer, item in zip(changed, items, strict=True)}
         for writer in writers:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self, TypedDict
 
 PROTOCOL_VERSION: Final = 1
 
@@ -70,6 +70,23 @@ class Delta(DurableEvent):
     TYPE: ClassVar[str] = "stream.delta"
     text: str
     follows: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRendered(DurableEvent):
+    """A piece of the text is finished: block number `index` (from 0) takes the place of the `lines` of Markdown after
+    those of the blocks before it. All of this text came before this event.
+
+    `html` holds only the tags, attributes and classes of `streaming/markdown_html.py`. Without it the lines are to be
+    shown as they are (too much to render, or the subscription asked for no blocks). A known `index` comes again if
+    something later changed the block; with other `lines` it takes the place of all blocks after it too. A block that
+    covers an unfinished last line is to be forgotten when more text comes.
+    """
+
+    TYPE: ClassVar[str] = "stream.block"
+    index: int
+    lines: int
+    html: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +175,17 @@ class Queued(StreamEvent):
     resume_s: float | None = None
 
 
+class BlockData(TypedDict):
+    """A finished block of a snapshot, as `stream.block` has it; they are numbered as they come."""
+
+    lines: int
+    html: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(StreamEvent):
     """The text up to `position`, in parts of at most 32 KiB; `last` marks the final part. It replaces what was shown.
+    After the text come parts with its finished blocks, of which one alone may be larger.
 
     `recovered` is false if continuity with the client's position could not be proven.
     """
@@ -174,11 +199,24 @@ class Snapshot(StreamEvent):
     recovered: bool
     status: str
     model: str
+    blocks: list[BlockData] | None = None
 
 
 EVENT_TYPES: Final[dict[str, type[StreamEvent]]] = {
     kind.TYPE: kind
-    for kind in (Started, Delta, UsageReported, Completed, Stopped, Interrupted, Failed, Expired, Queued, Snapshot)
+    for kind in (
+        Started,
+        Delta,
+        BlockRendered,
+        UsageReported,
+        Completed,
+        Stopped,
+        Interrupted,
+        Failed,
+        Expired,
+        Queued,
+        Snapshot,
+    )
 }
 _POSITIONS: Final = frozenset({"position", "follows"})
 _TEXT_FIELD: Final = '"text":"'
@@ -216,6 +254,17 @@ def merge_deltas(frames: Sequence[str], generation: str, position: Position, fol
         f'{{"type":"stream.delta","generation":"{generation}",'
         f'"position":"{position}","text":"{text}","follows":"{follows}"}}'
     )
+
+
+_BLOCK_START: Final = f'{{"type":"{BlockRendered.TYPE}"'
+_HTML_FIELD: Final = ',"html":"'
+
+
+def without_html(frame: str) -> str:
+    """A frame as somebody gets it who asked for no blocks: the place of a block is kept, so nothing seems missing."""
+    if not frame.startswith(_BLOCK_START) or _HTML_FIELD not in frame:
+        return frame
+    return frame[: frame.index(_HTML_FIELD)] + "}"
 
 
 def decode(frame: str) -> StreamEvent:

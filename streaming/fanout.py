@@ -14,8 +14,8 @@ from redis import RedisError
 
 from streaming.events import Position
 
-Kind = Literal["d", "o", "x"]
-"""d: text · o: another durable event · x: the terminal event"""
+Kind = Literal["d", "b", "o", "x"]
+"""d: text · b: a block · o: another durable event · x: the terminal event"""
 
 BROADCAST_TIMEOUT_S: Final = 2.0
 log = logging.getLogger(__name__)

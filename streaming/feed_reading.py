@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from redis import RedisError
 
 from streaming import conf, database, lifecycle, redis_client
+from streaming.answer_blocks import decode
 from streaming.catch_up import Piece, before, chain, end_piece, merge, piece_of, reaches, snapshot_pieces
 from streaming.events import START, Ended, Position, Queued, Snapshot, encode
 from streaming.models import Generation
@@ -41,6 +42,8 @@ class Row(NamedTuple):
     attempt: int = 0
     queued: Queued | None = None
     wait: RowWait | None = None
+    #: As the row keeps them; empty if the text was not asked for.
+    blocks: str = ""
 
     @property
     def text_position(self) -> Position:
@@ -63,6 +66,7 @@ def load_row(generation_id: str, with_text: bool) -> Row | None:
         attempt=row.attempt,
         queued=lifecycle.queued_event(row) if row.status == Status.QUEUED else None,
         wait=row_wait(row) if row.status == Status.QUEUED else None,
+        blocks=row.blocks if with_text else "",
     )
 
 
@@ -73,7 +77,7 @@ def _with_text(pk: UUID) -> QuerySet[Generation]:
 
 @prepared
 def _without_text(pk: UUID) -> QuerySet[Generation]:
-    return Generation.objects.filter(pk=pk).defer("text")
+    return Generation.objects.filter(pk=pk).defer("text", "blocks")
 
 
 def load_statuses(generation_ids: Sequence[str]) -> dict[str, str]:
@@ -90,7 +94,7 @@ class Reading:
     row: Row
     log: LogPart | None
     _tails: dict[Position, list[Piece] | None] = field(default_factory=dict)
-    _snapshots: dict[bool, list[Piece]] = field(default_factory=dict)
+    _snapshots: dict[tuple[bool, bool], list[Piece]] = field(default_factory=dict)
 
     @property
     def redis_is_away(self) -> bool:
@@ -134,7 +138,7 @@ class Reading:
         recovered = viewer.is_new and self.log is not None
         # A new viewer's `ok` names the epoch, and an empty text is what it has.
         nothing_to_say = viewer.is_new and not viewer.is_open and at == START and not text
-        pieces = [] if nothing_to_say else [*self._snapshot(text, recovered)]
+        pieces = [] if nothing_to_say else [*self._snapshot(text, recovered, viewer.wants_blocks)]
         if row.end is not None:
             return Plan([*pieces, end_piece(row.end)], epoch, recovered)
         pieces += (self._tail(at) if epoch is not None else None) or ()
@@ -164,8 +168,9 @@ class Reading:
             self._tails[at] = merge(self.generation, linked, at, part_bytes) if whole else None
         return self._tails[at]
 
-    def _snapshot(self, text: str, recovered: bool) -> list[Piece]:
-        if recovered not in self._snapshots:
+    def _snapshot(self, text: str, recovered: bool, with_blocks: bool) -> list[Piece]:
+        kind = recovered, with_blocks
+        if kind not in self._snapshots:
             epoch = self.log.epoch if self.log else None
             whole = Snapshot(
                 generation=self.generation,
@@ -178,8 +183,9 @@ class Reading:
                 status=self.row.status,
                 model=self.row.model,
             )
-            self._snapshots[recovered] = snapshot_pieces(whole, conf.get().snapshot_part_bytes)
-        return self._snapshots[recovered]
+            blocks = decode(self.row.blocks) if with_blocks else ()
+            self._snapshots[kind] = snapshot_pieces(whole, conf.get().snapshot_part_bytes, blocks)
+        return self._snapshots[kind]
 
 
 async def read(

@@ -63,6 +63,7 @@ class Claim:
     stop_requested: bool
     expired: bool
     vendor_run: VendorRun
+    blocks: str = ""
     #: By the person's budget: nothing is asked.
     refused: Refused | None = None
 
@@ -78,6 +79,8 @@ class Outcome:
     error: StreamingError | None = None
     usage: Usage | None = None
     usage_source: str = ""
+    #: Of the text, as `answer_blocks` encodes them.
+    blocks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Checkpoint:
     attempt: int
     text: str
     position: Position
+    blocks: str = ""
 
 
 @transaction.atomic
@@ -127,6 +131,7 @@ def claim(
         stop_requested=row.stop_requested_at is not None,
         expired=row.deadline_at <= timezone.now(),
         vendor_run=VendorRun(row.vendor_run, row.vendor_run_after),
+        blocks=row.blocks,
         refused=refused,
     )
 
@@ -205,7 +210,7 @@ def checkpoint(checkpoints: list[Checkpoint], running: list[str]) -> tuple[set[s
 
 @transaction.atomic
 def _write_checkpoints(checkpoints: list[Checkpoint]) -> set[str]:
-    calls = [(UUID(item.generation_id), item.attempt, item.text, *item.position) for item in checkpoints]
+    calls = [(UUID(item.generation_id), item.attempt, item.text, item.blocks, *item.position) for item in checkpoints]
     if _save_text.many(calls) == len(calls):
         return set()
     rows = Generation.objects.filter(pk__in=[pk for pk, *_ in calls], status__in=RUNNING)
@@ -214,9 +219,9 @@ def _write_checkpoints(checkpoints: list[Checkpoint]) -> set[str]:
 
 
 @prepared_update
-def _save_text(pk: UUID, attempt: int, text: str, position_attempt: int, position_seq: int) -> Update:
+def _save_text(pk: UUID, attempt: int, text: str, blocks: str, position_attempt: int, position_seq: int) -> Update:
     row = Generation.objects.filter(pk=pk, attempt=attempt, status__in=RUNNING)
-    return row, {"text": text, "position_attempt": position_attempt, "position_seq": position_seq}
+    return row, {"text": text, "blocks": blocks, "position_attempt": position_attempt, "position_seq": position_seq}
 
 
 def stops_requested(generation_ids: list[str]) -> set[str]:
@@ -237,6 +242,7 @@ def requeue(
         "status": Status.QUEUED,
         "worker": "",
         "text": outcome.text,
+        "blocks": outcome.blocks,
         "position_attempt": outcome.position.attempt,
         "position_seq": outcome.position.seq,
         "wake_at": timezone.now() + timedelta(seconds=wake_in_s),
@@ -263,6 +269,7 @@ def finish(generation_id: str, attempt: int, outcome: Outcome) -> End | None:
     values: dict[str, Any] = {
         "status": outcome.status,
         "text": outcome.text,
+        "blocks": outcome.blocks,
         "position_attempt": outcome.position.attempt,
         "position_seq": outcome.position.seq,
         "sha256": hashlib.sha256(raw).hexdigest(),

@@ -88,8 +88,8 @@ class BlockRenderer:
         self._linking: dict[int, tuple[str, str, int]] = {}
         self._html_bytes = 0
 
-    def resume(self, text: str, blocks: Sequence[Block]) -> None:
-        """Go on from what an earlier attempt rendered of `text`."""
+    def resume(self, text: str, blocks: Sequence[Block]) -> bool:
+        """Go on from what an earlier attempt rendered of `text`; True as `push`."""
         lines = text.split("\n")
         at = 0
         for block in blocks:
@@ -98,7 +98,7 @@ class BlockRenderer:
             if "]:" in source:
                 self._references = markdown_html.parse_blocks(source, self._references)[1]
             self._note(source, block.html)
-        self.push("\n".join(lines[at:]))
+        return self.push("\n".join(lines[at:]))
 
     def push(self, text: str) -> bool:
         """Take more text; True if there is something to render."""

@@ -71,6 +71,8 @@ class Generation(models.Model):
     lane_cost = models.PositiveIntegerField(default=0)
 
     text = models.TextField(blank=True, default="")
+    #: Its finished blocks as HTML, see `answer_blocks`; empty: whoever shows the text renders it.
+    blocks = models.TextField(blank=True, default="")
     position_attempt = models.PositiveIntegerField(default=0)
     position_seq = models.PositiveIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True, default="")

@@ -9,6 +9,7 @@ wake it early. While the process is calm it does not wait at all; as the load gr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import secrets
@@ -19,6 +20,7 @@ from redis import RedisError
 from redis.exceptions import NoScriptError
 
 from streaming import conf, database, fenced, lifecycle, metrics, redis_client
+from streaming.answer_blocks import AnswerBlocks
 from streaming.cancellation import cancel
 from streaming.checkpoints import Checkpoints
 from streaming.coalescer import Coalescer
@@ -27,6 +29,7 @@ from streaming.events import DurableEvent, Position
 from streaming.fanout import Kind
 from streaming.filters import Chain
 from streaming.lifecycle import Checkpoint, Claim
+from streaming.rendering import Rendering
 from streaming.replay_log import ReplayLog, script
 from streaming.writer import Frozen, StreamWriter
 
@@ -35,6 +38,8 @@ log = logging.getLogger(__name__)
 CALM_EVENTS_PER_S: Final = 150.0
 """Below this rate an append of one's own per event costs less than people would notice a window."""
 TURNS_PER_WINDOW: Final = 4
+RENDER_WAIT_S: Final = 5.0
+"""How long an end waits for its last blocks."""
 RETRY_MIN_S: Final = 0.05
 RETRY_MAX_S: Final = 1.0
 _AWAY: Final = (RedisError, OSError, TimeoutError)
@@ -60,6 +65,7 @@ class Publisher:
         self._checkpoints = Checkpoints(self._writers, settings.checkpoint_s)
         self._recoveries: set[asyncio.Task[None]] = set()
         self._progress: dict[StreamWriter, asyncio.Event] = {}
+        self._renderings: dict[StreamWriter, Rendering] = {}
 
     async def aclose(self) -> None:
         await self._checkpoints.aclose()
@@ -85,6 +91,8 @@ class Publisher:
             mark=self._mark,
         )
         writer.before = claim.position
+        writer.blocks = AnswerBlocks(claim.blocks)
+        self._renderings[writer] = Rendering(writer)
         return writer
 
     async def begin(
@@ -98,6 +106,7 @@ class Publisher:
         writer.epoch, writer.seq, writer.before = begun.epoch, begun.last_seq, begun.before
         if take_over is not None:
             await take_over()
+        self._renderings[writer].begin()
         self._writers.add(writer)
         writer.dirty = False
         self._mark(writer)
@@ -114,8 +123,16 @@ class Publisher:
             progress.clear()
             await progress.wait()
 
+    async def render_rest(self, writer: StreamWriter) -> None:
+        """The blocks that only the end of the text finishes; returns when they are confirmed, or take too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RENDER_WAIT_S):
+                await self._renderings[writer].finish()
+                await self.drained(writer)
+
     def close(self, writer: StreamWriter) -> None:
         writer.closed = True
+        self._renderings.pop(writer, None)
         self._writers.discard(writer)
         self._dirty.pop(writer, None)
         self._progress.pop(writer, None)
@@ -265,6 +282,7 @@ class Publisher:
                     writer.attempt,
                     writer.text + frozen.text,
                     Position(writer.attempt, frozen.seq),
+                    writer.blocks.encoded(frozen.block),
                 )
                 lost, _ = await database.call(lifecycle.checkpoint, [saved], [])
                 if lost:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -186,6 +187,7 @@ class Run:
         claim = self.claim
         left = await self._publisher.replay_log.read_after(claim.generation_id, claim.position)
         earlier = [decode(entry.frame) for entry in left.entries if entry.position.attempt < claim.attempt]
+        self.writer.blocks.follow(earlier)
         beyond = "".join(event.text for event in earlier if isinstance(event, Delta))
         self._spending.read_log(earlier)
         if beyond:
@@ -293,11 +295,20 @@ class Run:
                 # A run that goes on at the vendor's is charged once, at its end.
                 return Parting(error, retry, None if self._kept else self._used(error))
             outcome = self._outcome(StopRequested())  # only a stop keeps a running row from going back
-        await self._finish_row(outcome)
+        await self._finish_row(await self._with_blocks(outcome))
         if self._kept and self._finish is None:
             await self._kept.cancel()
         served = self._finish is not None or (self.writer.has_input and not isinstance(error, ProviderError))
         return Parting(error, None, self._used(error), good=served)
+
+    async def _with_blocks(self, outcome: Outcome) -> Outcome:
+        """The last blocks before the end; where they cannot be had, whoever reads the row renders it."""
+        writer = self.writer
+        if not self._begun or not writer.is_text_confirmed or writer.refused is not None:
+            return outcome
+        await self._publisher.render_rest(writer)
+        position = Position(self.claim.attempt, writer.seq + (1 if writer.idle else 3))
+        return replace(outcome, position=position, blocks=writer.blocks.encoded_whole(outcome.text))
 
     def _may_retry(self, error: StreamingError, outcome: Outcome) -> bool:
         """Without text always; with text only where the next attempt finds it: the row has the part that is confirmed,
@@ -306,7 +317,7 @@ class Run:
 
     def _outcome(self, error: StreamingError | None) -> Outcome:
         writer, text, skipped = self.writer, self.writer.text, 1
-        if not writer.idle:
+        if not writer.is_text_confirmed:
             # The log never confirmed the rest. The frozen event may still turn up in it, so the end stands further on,
             # where no viewer can take it for the next position: they read the row instead.
             text, skipped = text + writer.take_unconfirmed(), 3
@@ -352,6 +363,7 @@ class Run:
         kept = Outcome(
             Status.QUEUED, text, position, error.code, error, *((None, KEPT) if self._kept else self._spent(error))
         )
+        kept = replace(kept, blocks=self.writer.blocks.encoded())
         # The lane hears of it from this process; the pacer's wake-up is for the case that it dies first, or that Redis
         # is away (then there is no pacer either).
         left = isinstance(error, HANDED_BACK)

@@ -120,7 +120,7 @@ class StreamFeed:
         if self.timeline.closed:
             self.drop(viewer)
         else:
-            self.live[viewer] = viewer.connection.deliver
+            self.live[viewer] = viewer.deliver
 
     def _displace(self, position: Position, epoch: str | None) -> list[Viewer]:
         """Nobody is live any more; all stood there."""

@@ -43,14 +43,17 @@ class Subscriptions:
         after: Position | None,
         epoch: str | None,
         on_open: Callable[[SubscriptionOpened], None],
+        *,
+        blocks: bool = True,
     ) -> None:
         """Watch a stream from `after` in `epoch`, or from its text so far. `on_open` is called once, before the first
-        frame. A subscription to the same stream is replaced. Raises Refused if it does not exist or cannot be read."""
+        frame. Without `blocks` their events come without HTML. A subscription to the same stream is replaced.
+        Raises Refused if it does not exist or cannot be read."""
         self.close(generation)
         if after is not None:
             metrics.resumed()
         feed = feed_watch.get().feed(generation)
-        viewer = Viewer(self._connection, after, epoch, on_open, partial(self._done, generation))
+        viewer = Viewer(self._connection, after, epoch, on_open, partial(self._done, generation), wants_blocks=blocks)
         self._open[generation] = feed, viewer
         self._connection.live_streams += 1
         feed.register(viewer)

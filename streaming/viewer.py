@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol
 
 from streaming.catch_up import Piece
 from streaming.errors import StreamingError
-from streaming.events import START, Position
+from streaming.events import START, Position, without_html
+from streaming.flow_control import size_of
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Viewer:
         "opened",
         "position",
         "snapshot_at",
+        "wants_blocks",
     )
 
     def __init__(
@@ -75,7 +77,10 @@ class Viewer:
         epoch: str | None,
         on_open: Callable[[SubscriptionOpened], None],
         on_done: Callable[[], None],
+        *,
+        wants_blocks: bool = True,
     ) -> None:
+        self.wants_blocks = wants_blocks
         self.connection = connection
         self.position = after or START
         self.epoch = None if after is None else epoch or None
@@ -116,6 +121,14 @@ class Viewer:
         else:
             self.opened.set_result(None)
 
+    @property
+    def deliver(self) -> Callable[[str, int], bool]:
+        return self.connection.deliver if self.wants_blocks else self._deliver_without_html
+
+    def _deliver_without_html(self, frame: str, size: int) -> bool:
+        bare = without_html(frame)
+        return self.connection.deliver(bare, size if bare is frame else size_of(bare))
+
     def refuse(self, error: StreamingError) -> None:
         if not self.is_open:
             self.opened.set_exception(error)
@@ -136,7 +149,7 @@ class Viewer:
         """Queue what was loaded as far as there is room; True if nothing is left."""
         while self._next < len(self._backlog):
             piece = self._backlog[self._next]
-            if not self.connection.deliver(piece.frame, piece.size):
+            if not self.deliver(piece.frame, piece.size):
                 return False
             self._next += 1
             self.position = piece.position or self.position

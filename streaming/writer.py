@@ -6,16 +6,18 @@ frozen event keeps its seq and bytes until its reply is known, so that repeating
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streaming import fanout
+from streaming.answer_blocks import AnswerBlocks
 from streaming.coalescer import Coalescer, last_cluster
 from streaming.errors import StreamingError, Vetoed
-from streaming.events import DurableEvent, Position, Started, encode, encode_delta
+from streaming.events import BlockRendered, DurableEvent, Position, Started, encode, encode_delta
 from streaming.fanout import Kind
 from streaming.filters import Chain
 from streaming.keys import stream_log, stream_meta
+from streaming.markdown import Rendered
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Frozen:
     frame: str
     message: bytes
     text: str
+    block: Rendered | None = None
 
 
 class StreamWriter:
@@ -67,6 +70,9 @@ class StreamWriter:
         self.closed = False
         self.on_refused: Callable[[StreamingError], None] = lambda error: None
         self.on_first_text: Callable[[], None] = lambda: None
+        #: Hears all text that is confirmed.
+        self.on_text: Callable[[str], None] = lambda text: None
+        self.blocks = AnswerBlocks()
         self._model = model
         self._filters = filters
         self._coalescer = coalescer
@@ -74,6 +80,7 @@ class StreamWriter:
         self._control: tuple[Kind, Callable[[Position], DurableEvent]] | None = None
         self._parts: list[str] = []
         self._resumed_chars = 0
+        self._is_blocks_turn = False
         self._mark = mark
 
     # From the provider.
@@ -129,6 +136,11 @@ class StreamWriter:
         self._control = (kind, build)
         self._mark(self)
 
+    def offer(self, made: Sequence[Rendered]) -> None:
+        """Blocks of confirmed text."""
+        self.blocks.offer(made)
+        self._mark(self)
+
     # To the publisher.
 
     def urgent(self, now: float) -> bool:
@@ -142,15 +154,22 @@ class StreamWriter:
             or not self.has_text
             or self.seq == 0
             or self._control is not None
+            or bool(self.blocks.ready)
             or self._coalescer.urgent(now, window_s)
         )
 
     @property
     def idle(self) -> bool:
         """Nothing is left to append, or nothing may be appended any more."""
+        return self.refused is not None or (self.frozen is None and not self.blocks.ready and self.is_text_confirmed)
+
+    @property
+    def is_text_confirmed(self) -> bool:
+        """Nothing but blocks is left to append, which come when they are ready."""
         if self.refused is not None:
             return True
-        return self.frozen is None and self._control is None and self.seq > 0 and self._coalescer.empty
+        is_block = self.frozen is None or self.frozen.block is not None
+        return is_block and self._control is None and self.seq > 0 and self._coalescer.empty
 
     def freeze(self, now: float) -> Frozen | None:
         """The event to append now: the unconfirmed one again, or the next."""
@@ -159,14 +178,32 @@ class StreamWriter:
         position = Position(self.attempt, self.seq + 1)
         if self.seq == 0:
             return self._freeze_event("o", self._started(position))
-        text = self._coalescer.flush(now) if self.draining else self._coalescer.take(now)
+        text = "" if self._is_blocks_turn else self._take(now)
+        self._is_blocks_turn = bool(text and self.blocks.ready)  # neither may hold up the other for long
         if text:
             self.frozen = self._frozen("d", position, encode_delta(self.generation_id, position, text), text)
+        elif self.blocks.ready:
+            return self._freeze_block(position, self.blocks.ready.popleft())
         elif self._control is not None and self._coalescer.empty:
             kind, build = self._control
             self._control = None
             return self._freeze_event(kind, build(position))
         return self.frozen
+
+    def _take(self, now: float) -> str:
+        return self._coalescer.flush(now) if self.draining else self._coalescer.take(now)
+
+    def _freeze_block(self, position: Position, made: Rendered) -> Frozen:
+        event = BlockRendered(
+            generation=self.generation_id,
+            position=position,
+            index=made.index,
+            lines=made.block.lines,
+            html=made.block.html,
+        )
+        frozen = self._freeze_event("b", event)
+        frozen.block = made
+        return frozen
 
     def confirm(self) -> None:
         """The frozen event is in the log (or, after a loss of Redis, in the row)."""
@@ -174,11 +211,14 @@ class StreamWriter:
         if frozen is None:
             return
         self.seq = frozen.seq
+        if frozen.block is not None:
+            self.blocks.confirm(frozen.block)
         if frozen.text:
             self._parts.append(frozen.text)
             if not self.has_text:
                 self.has_text = True
                 self.on_first_text()
+            self.on_text(frozen.text)
 
     def refuse(self, error: StreamingError) -> None:
         """The log takes no more from this writer; what was not confirmed was never visible and is dropped."""

@@ -32,6 +32,7 @@ from streaming.replay_log import LogEntry, ReplayLog
 from streaming.runner import Runner
 from streaming.states import TERMINAL, Status
 from streaming.writer import StreamWriter
+from tests.shown_blocks import assert_blocks_are_the_rows
 
 WAIT_S = 10.0
 LANE = "scripted"
@@ -266,10 +267,12 @@ class Engine:
         """As a run does it: the last text, the row, the terminal event."""
         writer.end_of_text(flush_filters=status != Status.STOPPED)
         await self.publisher.drained(writer)
+        await self.publisher.render_rest(writer)
         generation_id, attempt = writer.generation_id, writer.attempt
         await database.call(lifecycle.first_text, generation_id, attempt, timezone.now())
         writer.finishing = True
-        outcome = Outcome(status, writer.text, Position(attempt, writer.seq + 1))
+        blocks = writer.blocks.encoded_whole(writer.text)
+        outcome = Outcome(status, writer.text, Position(attempt, writer.seq + 1), blocks=blocks)
         end = await database.call(lifecycle.finish, generation_id, attempt, outcome)
         assert end is not None
         await self.publisher.append(writer, "x", lambda position: end.event)
@@ -315,6 +318,7 @@ class Engine:
         assert fold(entries) == generation.text
         raw = generation.text.encode()
         assert (end.sha256, end.bytes) == (hashlib.sha256(raw).hexdigest(), len(raw))
+        assert_blocks_are_the_rows(map(event_of, entries), generation.text, generation.blocks)
         for seen in range(len(entries) + 1):
             last = entries[seen - 1].position if seen else START
             missed = await self.entries(generation_id, last)

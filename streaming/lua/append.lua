@@ -1,6 +1,6 @@
 -- Appends one durable event and publishes it, as one atomic step. Idempotent: a repeated command changes nothing.
 -- KEYS  1 meta (hash)   2 log (stream)
--- ARGV  1 attempt   2 writer token   3 seq   4 kind: d text, o other, x terminal   5 frame
+-- ARGV  1 attempt   2 writer token   3 seq   4 kind: d text, b block, o other, x terminal   5 frame
 --       6 pub/sub channel   7 message for the channel layer   8 TTL ms
 -- Returns OK, or why not, checked in this order:
 --   LOST no log (Redis lost its memory) · FENCED not the current attempt's writer · (seq already there: OK) ·

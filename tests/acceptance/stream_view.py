@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from streaming.events import START, Position
+from tests.shown_blocks import ShownBlocks
 
 Outcome = Literal["applied", "dropped", "hole"]
 TERMINAL = frozenset({"stream.completed", "stream.stopped", "stream.interrupted", "stream.failed", "stream.expired"})
@@ -28,7 +29,9 @@ class StreamView:
     #: The text after each applied frame that changed it, if `keep_history` is set: what the person saw.
     keep_history: bool = False
     history: list[str] = field(default_factory=list)
+    shown: ShownBlocks = field(default_factory=ShownBlocks)
     _parts: list[str] = field(default_factory=list)
+    _blocks: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def status(self) -> str | None:
@@ -64,6 +67,9 @@ class StreamView:
         self.position = position
         if frame["type"] == "stream.delta":
             self.text += frame["text"]
+            self.shown.more_text(frame["text"])
+        elif frame["type"] == "stream.block":
+            self.shown.block(frame["index"], frame["lines"], frame.get("html"))
         elif frame["type"] in TERMINAL:
             self.end = frame
         return "applied"
@@ -76,10 +82,12 @@ class StreamView:
     def _snapshot(self, frame: dict[str, Any]) -> Outcome:
         """Replaces everything once its last part is there."""
         if frame["part"] == 0:
-            self._parts = []
+            self._parts, self._blocks = [], []
         self._parts.append(frame["text"])
+        self._blocks += frame.get("blocks", [])
         if frame["last"]:
             self.text, self._parts = "".join(self._parts), []
+            self.shown.snapshot(self.text, self._blocks)
             self.position, self.epoch = Position.parse(frame["position"]), frame["epoch"]
             self.unrecovered += not frame["recovered"]
         return "applied"

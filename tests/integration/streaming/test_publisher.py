@@ -129,7 +129,7 @@ async def test_a_lost_reply_and_then_a_stop_keeps_exactly_what_viewers_saw(wired
     assert (writer.text, writer.position) == ("before precious", Position(1, 3))
     event = await engine.finish(writer, Status.STOPPED)
     stored = await engine.assert_replay_equals_text(writer.generation_id)
-    assert (stored.text, event.position) == ("before precious", Position(1, 4))
+    assert (stored.text, event.position) == ("before precious", Position(1, 5))
 
 
 async def test_a_lost_reply_to_the_terminal_event_leaves_exactly_one(wired: FaultyWire, engine: Engine) -> None:

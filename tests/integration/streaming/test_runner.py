@@ -11,7 +11,7 @@ from streaming import database, dispatcher, hooks, lifecycle
 from streaming.errors import (
     ProviderRateLimited,
 )
-from streaming.events import Ended, Started, UsageReported
+from streaming.events import BlockRendered, Ended, Started, UsageReported
 from streaming.hooks import AfterEnd
 from streaming.models import Generation
 from streaming.providers.base import Finish, Reasoning, Text, Usage
@@ -35,7 +35,8 @@ async def test_an_answer_is_logged_and_stored_as_the_model_gave_it(engine: Engin
     assert attempt.first_text_at is not None
     events = await engine.events(generation_id)
     assert isinstance(events[0], Started)
-    assert isinstance(events[-2], UsageReported)
+    assert isinstance(events[-3], UsageReported)
+    assert isinstance(events[-2], BlockRendered)
     assert doubles.ended == [generation_id]
 
 
@@ -108,6 +109,7 @@ async def test_two_deliveries_of_one_task_make_one_claim_and_one_call(engine: En
     call.say("once")
     call.finish()
     await asyncio.wait(tasks)
+    await engine.idle()
     stored = await engine.assert_replay_equals_text(generation_id)
     assert (stored.attempt, stored.text, len(engine.provider.calls)) == (1, "once", 1)
 

@@ -3,13 +3,22 @@ from typing import get_args
 import pytest
 
 from chat import command_fields
-from chat.command_fields import Rule, Wrong, read_message_text, read_name, read_position, read_text, read_uuid
+from chat.command_fields import (
+    Rule,
+    Wrong,
+    read_flag,
+    read_message_text,
+    read_name,
+    read_position,
+    read_text,
+    read_uuid,
+)
 from streaming.events import Position
 
 
 def test_every_kind_of_field_says_what_it_holds() -> None:
     rules = [rule for kind in vars(command_fields).values() for rule in get_args(kind) if isinstance(rule, Rule)]
-    assert len(rules) == 9
+    assert len(rules) == 10
     assert all(rule.about for rule in rules)
 
 
@@ -24,6 +33,7 @@ def test_every_kind_of_field_says_what_it_holds() -> None:
         (read_message_text, "x" * 32_001, "message_too_long"),
         (read_uuid, "3F2B8C1E-0000-4000-8000-00000000000A", "bad_field"),
         (read_position, "1", "bad_field"),
+        (read_flag, 1, "bad_field"),
     ],
 )
 def test_what_breaks_a_rule_is_named(read: object, value: object, code: str) -> None:

@@ -17,6 +17,7 @@ from streaming.events import (
     encode,
 )
 from streaming.flow_control import size_of
+from streaming.markdown import Block
 from streaming.timeline import Event
 
 GENERATION = "00000000-0000-4000-8000-000000000001"
@@ -118,6 +119,32 @@ def test_parts_lose_nothing_and_cut_only_between_code_points(text: str, limit: i
     assert pieces
     assert all(size_of(piece) <= limit for piece in pieces)
     assert all(pieces) or pieces == [""]
+
+
+def test_a_snapshot_brings_its_blocks_after_its_text_in_parts_of_their_own() -> None:
+    whole = Snapshot(
+        generation=GENERATION,
+        position=Position(1, 9),
+        epoch="e",
+        part=0,
+        last=True,
+        text="abcd",
+        recovered=True,
+        status="streaming",
+        model="demo",
+    )
+    blocks = [Block(1, "x" * 6), Block(1, "y" * 6), Block(2, "z" * 40), Block(1, None)]
+    pieces = snapshot_pieces(whole, 15, blocks)
+    parts = [part for part in (decode(piece.frame) for piece in pieces) if isinstance(part, Snapshot)]
+    assert [(part.part, part.text, part.blocks and [one["lines"] for one in part.blocks]) for part in parts] == [
+        (0, "abcd", None),
+        (1, "", [1, 1]),
+        (2, "", [2]),
+        (3, "", [1]),
+    ]
+    assert [part.last for part in parts] == [False, False, False, True]
+    assert [block for part in parts for block in part.blocks or ()] == [block._asdict() for block in blocks]
+    assert [piece.position for piece in pieces] == [None, None, None, Position(1, 9)]
 
 
 def test_only_the_last_part_of_a_snapshot_moves_the_viewer() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from streaming import events
 from streaming.events import (
     EVENT_TYPES,
     START,
+    BlockRendered,
     Delta,
     Position,
     Snapshot,
@@ -21,6 +22,7 @@ from streaming.events import (
     encode,
     encode_delta,
     merge_deltas,
+    without_html,
 )
 
 ID = "0b6f3a52-8f0e-4d2c-9a55-2f6d0a6b7c11"
@@ -51,6 +53,10 @@ VALUES: dict[str, Any] = {
     "p90_s": 70.0,
     "why": "paused",
     "resume_s": 20.0,
+    "index": 3,
+    "lines": 2,
+    "html": '<p class="x">\n&amp; \\ é漢</p>',
+    "blocks": [{"lines": 1, "html": "<hr>"}, {"lines": 3, "html": None}],
     "epoch": "e1",
     "part": 0,
     "last": False,
@@ -137,6 +143,15 @@ def test_a_snapshot_may_be_empty() -> None:
         generation=ID, position=START, epoch="", part=0, last=True, text="", recovered=True, status="queued", model="m"
     )
     assert decode(encode(empty)) == empty
+
+
+@given(st.none() | st.text(st.characters(exclude_categories=["Cs"])))
+@example('","html":"x')
+def test_who_wants_no_html_keeps_the_place_of_the_block(html: str | None) -> None:
+    block = BlockRendered(generation=ID, position=POSITION, index=2, lines=7, html=html)
+    assert decode(without_html(encode(block))) == replace(block, html=None)
+    delta = encode_delta(ID, POSITION, ',"html":"')
+    assert without_html(delta) is delta
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=8))

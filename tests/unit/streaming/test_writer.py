@@ -7,8 +7,9 @@ import pytest
 
 from streaming.coalescer import CHUNK_MAX_CHARS, Coalescer
 from streaming.errors import Fenced, StopRequested, StreamingError, Vetoed
-from streaming.events import Delta, Position, Started, UsageReported, decode
+from streaming.events import BlockRendered, Delta, Position, Started, UsageReported, decode
 from streaming.filters import BannedPhrases, Chain, CleanText
+from streaming.markdown import Block, Rendered
 from streaming.writer import Frozen, StreamWriter
 
 ID = "0b6f3a52-8f0e-4d2c-9a55-2f6d0a6b7c11"
@@ -277,3 +278,41 @@ def test_a_window_is_over_for_each_stream_by_itself_and_stretches() -> None:
     assert writer.due(0.034, 0.033)
     assert not writer.due(0.034, 0.1)
     assert writer.due(0.101, 0.1)
+
+
+def test_blocks_and_text_take_turns_and_an_end_waits_for_both() -> None:
+    writer = started()
+    heard: list[str] = []
+    writer.on_text = heard.append
+    writer.feed("# a\n")
+    append_all(writer)
+    assert heard == ["# a\n"]
+    writer.offer([Rendered(0, Block(1, "<h3>a</h3>")), Rendered(1, Block(1, None))])
+    writer.feed("more")
+    writer.control("o", usage)
+    assert writer.due(0.0, 1e9)
+    kinds = []
+    while (frozen := writer.freeze(1.0)) is not None:
+        assert not writer.idle
+        kinds.append(frozen.kind)
+        if len(kinds) < 3:
+            writer.feed("x")
+        writer.confirm()
+        writer.draining = True
+    assert kinds == ["d", "b", "d", "b", "o"]
+    assert writer.blocks.confirmed == [Block(1, "<h3>a</h3>"), Block(1, None)]
+
+
+def test_a_block_that_is_not_confirmed_is_not_in_the_row() -> None:
+    writer = started()
+    writer.offer([Rendered(0, Block(1, "<hr>"))])
+    frozen = writer.freeze(0.0)
+    assert frozen is not None
+    event = decode(frozen.frame)
+    assert isinstance(event, BlockRendered)
+    assert (event.index, event.lines, event.html, event.position) == (0, 1, "<hr>", Position(1, 2))
+    assert (writer.blocks.encoded(), writer.text, writer.idle) == ("", "", False)
+    assert writer.freeze(1.0) is frozen, "it is sent again as it was"
+    writer.confirm()
+    assert writer.blocks.confirmed == [Block(1, "<hr>")]
+    assert writer.idle
