@@ -2,7 +2,7 @@
 
 It is the same subscription as a socket's (`stream_feed`): live frames wait in a bounded outbox; when that is full,
 nothing more is kept for this reader, and what it missed comes from the log once there is room. The front door of
-delivery for whoever has no socket: rights are checked by whoever opens a reader.
+delivery for whoever has no socket: rights are checked by whoever opens a reader. Blocks come without their HTML.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ async def open_reader(
     reader = StreamReader(on_close)
     feed = feed_watch.get().feed(generation)
     found: list[SubscriptionOpened] = []
-    viewer = Viewer(reader, after, epoch, found.append, reader.done)
+    viewer = Viewer(reader, after, epoch, found.append, reader.done, wants_blocks=False)
     reader._leave = lambda: feed.drop(viewer)
     feed.register(viewer)
     try:
