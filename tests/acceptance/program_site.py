@@ -25,6 +25,8 @@ WAITING: Final = {
 TOO_LONG: Final = "sim-fault=context"
 BROKEN: Final = "sim-tokens=40+fault=error+at=20+rate=200"
 LONG: Final = "sim-tokens=4000+rate=50"
+#: Some seconds of all kinds of signs.
+STORY: Final = "sim-tokens=500+rate=150+unicode=1"
 HELD_S: Final = 5.0
 #: Each token says when it was sent, and the second comes long after the first.
 HELD: Final = f"sim-tokens=2+rate={1 / HELD_S}+stamp=1"
@@ -67,7 +69,7 @@ class Site:
 
 def environment(simulator: SimulatorProcess) -> dict[str, str]:
     return {
-        **simulator.env(openai=list(WAITING.values()), anthropic=[TOO_LONG, BROKEN, LONG, HELD]),
+        **simulator.env(openai=list(WAITING.values()), anthropic=[TOO_LONG, BROKEN, LONG, STORY, HELD]),
         "OPENAI_LIMITS": f"requests_per_minute={60 / WAIT_S:g},burst_s=0.1,pace=1,ramp_start=1",
         "DEMO_TOKENS_PER_SECOND": "200",
         "DJANGO_SETTINGS_MODULE": "tests.acceptance.program_settings",

@@ -117,9 +117,9 @@ def webs() -> Iterator[int]:
         yield port
 
 
-def ask(port: int, **headers: str) -> list[str]:
+def ask(port: int, path: str = "/", **headers: str) -> list[str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", "/", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     words = connection.getresponse().read().decode().split()
     connection.close()
     return words
@@ -144,6 +144,12 @@ def test_the_site_is_told_who_asks_and_whether_by_tls(tmp_path: Path, webs: int)
             "203.0.113.9",
             "https",
         ]
+
+
+def test_metrics_are_not_shown_outside(tmp_path: Path, webs: int) -> None:
+    listen = free_port()
+    with Nginx(tmp_path, our_server(listen, web=webs), listen):
+        assert "404" in ask(listen, "/metrics", X_Forwarded_For="127.0.0.1")
 
 
 async def test_a_site_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
