@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from chatsite.client import credentials
 from chatsite.client.answer_stream import Answer, StreamError, read_answer
-from chatsite.client.credentials import DEFAULT_SITE, Known
+from chatsite.client.credentials import Known
 from chatsite.client.site import Site, SiteError
 from chatsite.client.wait_line import WaitLine
 
@@ -24,7 +23,7 @@ PENDING_S: Final = 1.0
 
 
 def login(options: Namespace) -> int:
-    address = (options.site or os.environ.get("CHATSITE_URL") or DEFAULT_SITE).rstrip("/")
+    address = credentials.address(options.site)
     key = options.key or (getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
     Site(address, key).get("/conversations?limit=1", tries=1)
     _say(f"The key is good. It is kept in {credentials.store(Known(address, key))}")

@@ -48,11 +48,14 @@ def forget() -> None:
     file().unlink(missing_ok=True)
 
 
-def site(address: str | None = None) -> Site:
+def address(named: str | None, otherwise: str = DEFAULT_SITE) -> str:
+    return (named or os.environ.get("CHATSITE_URL") or otherwise).rstrip("/")
+
+
+def site(wanted: str | None = None) -> Site:
     """CHATSITE_KEY and CHATSITE_URL go before the file. A key is only given to the site that it was stored for."""
     known = stored()
-    named = address or os.environ.get("CHATSITE_URL") or (known.address if known else DEFAULT_SITE)
-    named = named.rstrip("/")
+    named = address(wanted, known.address if known else DEFAULT_SITE)
     if key := os.environ.get("CHATSITE_KEY"):
         return Site(named, key)
     if known is None or known.address != named:

@@ -149,7 +149,7 @@ def test_the_site_is_told_who_asks_and_whether_by_tls(tmp_path: Path, webs: int)
 def test_metrics_are_not_shown_outside(tmp_path: Path, webs: int) -> None:
     listen = free_port()
     with Nginx(tmp_path, our_server(listen, web=webs), listen):
-        assert "404" in ask(listen, "/metrics", X_Forwarded_For="127.0.0.1")
+        assert "<center><h1>404" in ask(listen, "/metrics", X_Forwarded_For="127.0.0.1")
 
 
 async def test_a_site_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:

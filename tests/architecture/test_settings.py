@@ -29,7 +29,12 @@ def test_only_these_files_read_the_environment() -> None:
     """`setdefault` of the settings' name, as Django's own templates have it, is not reading."""
     reads = re.compile(r"os\.environ(?!\.setdefault)|getenv\(")
     readers = {name for name, path in python_sources() if reads.search(path.read_text())}
-    assert readers <= {"chatsite/demo/commands.py", "chatsite/healthcheck.py", "chatsite/readiness.py"}
+    assert readers <= {
+        "chatsite/client/credentials.py",
+        "chatsite/demo/commands.py",
+        "chatsite/healthcheck.py",
+        "chatsite/readiness.py",
+    }
 
 
 def test_only_one_module_of_each_app_reads_the_settings_of_the_engine() -> None:
