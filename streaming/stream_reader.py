@@ -44,6 +44,11 @@ class StreamReader:
         """Nothing will come any more, and all that came was taken."""
         return self._ended and not self._outbox
 
+    @property
+    def was_read(self) -> bool:
+        """Somebody came to take frames."""
+        return self._puller is not None
+
     async def frames(self, within_s: float) -> list[str]:
         """The next frames, in order; empty if none came in time, or none will come any more."""
         self._puller = asyncio.current_task()

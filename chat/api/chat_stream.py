@@ -13,13 +13,13 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 from pydantic import BaseModel, ConfigDict, Field
 
-from chat.api import chat_events, open_streams, sse
-from chat.api.asking import Asked, ask
+from chat.api import chat_events, sse
+from chat.api.asking import Asked
 from chat.api.bearer import KeyAuth, key_of
 from chat.api.chat_events import Event
 from chat.api.chat_request import ChatBody
 from chat.api.completions import IdempotencyKey, cached_tokens
-from chat.api.following import Progress, Silence, failure, follow_own, heartbeat_s
+from chat.api.following import Progress, Silence, ask_and_open, failure, follow_own, heartbeat_s
 from chat.api.models import ApiKey, Scope
 from chat.api.open_streams import OpenStream
 from chat.api.openapi import CHAT_LINES, CHAT_STREAM, OPENAI_PROBLEMS
@@ -88,8 +88,7 @@ async def begin(
     key: ApiKey, body: ChatStreamBody, idempotency_key: str | None = None
 ) -> tuple[Asked, AsyncGenerator[Event | None]]:
     """Accept a request; its events, None for a sign of life. Raises Refused; then nothing was queued."""
-    asked = await ask(key, body, idempotency_key)
-    stream = await open_streams.get().open(key, asked.generation)
+    asked, stream = await ask_and_open(key, body, idempotency_key)
     return asked, _events(asked, stream, Rechunker((body.buffer or BufferOptions()).chosen()))
 
 
@@ -100,7 +99,7 @@ async def _events(asked: Asked, stream: OpenStream, pieces: Rechunker) -> AsyncG
         wait_s = pieces.wait_s(now())
         return heartbeat_s() if wait_s is None else min(wait_s, heartbeat_s())
 
-    async with aclosing(follow_own(asked, stream, patience)) as progress:
+    async with aclosing(follow_own(stream, patience)) as progress:
         try:
             yield chat_events.start(asked.generation, asked.model, int(asked.created_at.timestamp()))
             async for step in progress:

@@ -11,12 +11,11 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from ninja import Header, Router
 
-from chat.api import open_streams, openai_format, sse
-from chat.api.asking import Asked, ask
+from chat.api import openai_format, sse
 from chat.api.bearer import KeyAuth, key_of
 from chat.api.chat_request import ChatCompletionBody
 from chat.api.errors import status_of
-from chat.api.following import Silence, failure, follow_own
+from chat.api.following import Silence, ask_and_open, failure, follow_own
 from chat.api.models import Scope
 from chat.api.open_streams import OpenStream
 from chat.api.openai_format import ChatFormat
@@ -63,8 +62,7 @@ async def create_chat_completion(
     """Ask a model; the whole history comes with the question. The connection's end ends the answer, soon after, unless
     `background` is true."""
     key = key_of(request)
-    asked = await ask(key, body, idempotency_key)
-    stream = await open_streams.get().open(key, asked.generation)
+    asked, stream = await ask_and_open(key, body, idempotency_key)
     options = body.stream_options
     written = ChatFormat(
         asked.generation,
@@ -74,14 +72,14 @@ async def create_chat_completion(
     )
     headers = {"X-Stream-Id": asked.generation}
     if body.stream:
-        return stream_response(_chunks(asked, stream, written), SSE, headers)
-    response = await _whole(request, asked, stream, written)
+        return stream_response(_chunks(stream, written), SSE, headers)
+    response = await _whole(request, stream, written)
     response["X-Stream-Id"] = asked.generation
     return response
 
 
-async def _chunks(asked: Asked, stream: OpenStream, written: ChatFormat) -> AsyncGenerator[str]:
-    async with aclosing(follow_own(asked, stream)) as progress:
+async def _chunks(stream: OpenStream, written: ChatFormat) -> AsyncGenerator[str]:
+    async with aclosing(follow_own(stream)) as progress:
         try:
             yield written.role()
             async for step in progress:
@@ -104,9 +102,9 @@ async def _end(written: ChatFormat, ended: Ended) -> str:
     return written.finish(ended) + written.usage(ended, await cached_tokens(ended)) + sse.DONE
 
 
-async def _whole(request: HttpRequest, asked: Asked, stream: OpenStream, written: ChatFormat) -> JsonResponse:
+async def _whole(request: HttpRequest, stream: OpenStream, written: ChatFormat) -> JsonResponse:
     texts: list[str] = []
-    async with aclosing(follow_own(asked, stream)) as progress:
+    async with aclosing(follow_own(stream)) as progress:
         async for step in progress:
             if isinstance(step, str):
                 texts.append(step)

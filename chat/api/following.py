@@ -3,14 +3,18 @@ the page's; what is lost on the way is healed there."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from functools import partial
 
-from chat.api import conf, leaving
-from chat.api.asking import Asked
+from chat.api import conf, leaving, open_streams
+from chat.api.asking import Asked, ask
+from chat.api.chat_request import ChatBody
+from chat.api.models import ApiKey
 from chat.api.open_streams import OpenStream
 from chat.api.text_fold import TextFold
-from streaming.errors import StreamingError
+from streaming.errors import Refused, StreamingError
 from streaming.events import Completed, Ended, Queued, Stopped, decode
 
 
@@ -52,22 +56,45 @@ async def follow(stream: OpenStream, patience: Callable[[], float] = heartbeat_s
     )
 
 
-async def follow_own(
-    asked: Asked, stream: OpenStream, patience: Callable[[], float] = heartbeat_s
-) -> AsyncGenerator[Progress]:
-    """The same for the program that asked: when it goes away, its answer is stopped soon after."""
-    over = False
+async def ask_and_open(key: ApiKey, body: ChatBody, idempotency_key: str | None) -> tuple[Asked, OpenStream]:
+    """Accept a request and open its stream. Whenever the program goes away from now on, its answer is stopped soon
+    after, unless it asked otherwise. Raises Refused."""
+    open_streams.get().check_room(key)  # better refused before it is written
+    asking = asyncio.ensure_future(ask(key, body, idempotency_key))
+    try:
+        asked = await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        asking.add_done_callback(_left_while_asking)
+        raise
+    leave = partial(_leave, asked)
+    try:
+        return asked, await open_streams.get().open(key, asked.generation, on_left=leave)
+    except Refused:
+        leave()  # it was accepted, but cannot be told
+        raise
+
+
+def _left_while_asking(asking: asyncio.Future[Asked]) -> None:
+    if not asking.cancelled() and asking.exception() is None:
+        _leave(asking.result())
+
+
+def _leave(asked: Asked) -> None:
+    if not asked.in_background:
+        leaving.leave(asked.generation)
+
+
+async def follow_own(stream: OpenStream, patience: Callable[[], float] = heartbeat_s) -> AsyncGenerator[Progress]:
+    """The same for the program that asked, until it has the end or is gone."""
     try:
         async for progress in follow(stream, patience):
-            over = isinstance(progress, Ended)
+            stream.over = isinstance(progress, Ended)
             yield progress
     except StreamingError:
-        over = True  # it is told, and can come back
+        stream.over = True  # it is told, and can come back
         raise
     finally:
         stream.close()
-        if not over and not asked.in_background:
-            leaving.leave(asked.generation)
 
 
 def failure(ended: Ended) -> StreamingError | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from streaming.events import Position
 from streaming.stream_reader import StreamReader, open_reader
 
 PERIOD_S: Final = 4.0
+#: Within which the first frames of an open stream are taken.
+BEGIN_S: Final = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -34,22 +36,39 @@ class Restarting(Refused):
 
 
 class OpenStream:
-    """`home`: the conversation of its answer; None if it has none. `cut_by`: why we ended it, if we did."""
+    """`home`: the conversation of its answer; None if it has none. `cut_by`: why we ended it, if we did. `on_left()` is
+    called once if it is closed before it is `over`: its program is gone."""
 
-    def __init__(self, key: ApiKey, generation: str, home: UUID | None) -> None:
+    def __init__(
+        self, key: ApiKey, generation: str, home: UUID | None, on_left: Callable[[], None] = lambda: None
+    ) -> None:
         self.key = key
         self.generation = generation
         self.home = home
+        self.over = False
+        self._on_left = on_left
         self.reader: StreamReader
         self.cut_by: StreamingError | None = None
 
     def cut(self, error: StreamingError) -> None:
         self.cut_by = error
+        self.over = True  # it is told why, and can come back
         self.reader.close()
 
     def close(self) -> None:
         """Safe to call more than once."""
         self.reader.close()
+
+    def closed(self) -> None:
+        """The reader is closed, by whomever."""
+        if not self.over:
+            self.over = True
+            self._on_left()
+
+    def close_unless_read(self) -> None:
+        """A client that goes away before its response was begun leaves nothing behind but this."""
+        if not self.reader.was_read:
+            self.close()
 
 
 class OpenStreams:
@@ -67,22 +86,29 @@ class OpenStreams:
         home: UUID | None = None,
         after: Position | None = None,
         epoch: str | None = None,
+        on_left: Callable[[], None] = lambda: None,
     ) -> OpenStream:
         """Rights are checked by the caller, now. Raises Refused."""
         restart.prepare()
-        self._check_room(key)
-        stream = OpenStream(key, generation, home)
+        self.check_room(key)
+        stream = OpenStream(key, generation, home, on_left)
         self.all.add(stream)
         try:
-            stream.reader = await open_reader(generation, after, epoch, lambda: self.all.discard(stream))
+            stream.reader = await open_reader(generation, after, epoch, lambda: self._closed(stream))
         except BaseException:
-            self.all.discard(stream)
+            self._closed(stream)
             raise
+        asyncio.get_running_loop().call_later(BEGIN_S, stream.close_unless_read)
         if self._revalidation is None:
             self._revalidation = asyncio.create_task(self._run(), name="revalidation of streams")
         return stream
 
-    def _check_room(self, key: ApiKey) -> None:
+    def _closed(self, stream: OpenStream) -> None:
+        self.all.discard(stream)
+        stream.closed()
+
+    def check_room(self, key: ApiKey) -> None:
+        """Raises Refused."""
         if self.restarting:
             raise Restarting(retry_after_s=1.0)
         most = conf.get().streams_per_key
