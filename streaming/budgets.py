@@ -1,57 +1,67 @@
-"""What people may use: tokens per day and month (UTC). Reserved before anything is asked, booked once at the end.
+"""What people may use, alone and together: tokens and cost per day and month (UTC). Held before anything is asked,
+booked once at the end.
 
 A request holds the most that it can use, so nobody who asks many things at once gets more than the budget, and a
-running answer needs no cut of its own: the model's `max_tokens` is what was held for it. All functions run inside the
-caller's transaction. Locks are taken in one order: the conversation's, then the day's, then the month's.
+running answer needs no cut of its own: the model's `max_tokens` is what was held for it. What has no known price holds
+no money. All functions run inside the caller's transaction. Locks are taken in one order: the conversation's, then the
+person's day and month, then the site's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, ngettext
 
-from streaming import conf, ledger, providers
+from streaming import ledger, prices, providers
+from streaming.budget_limits import Limit, Share, limits_of, periods
 from streaming.errors import Refused
-from streaming.models import Attempt, Generation, TokenBudget, TokenReservation, TokenSpend
+from streaming.models import Attempt, Generation, SiteSpend, TokenReservation, TokenSpend
 from streaming.prepared import Update, prepared, prepared_update
 from streaming.prompt import Prompt
+from streaming.providers.base import ModelEntry
 from streaming.tokens import estimate_tokens
 
 INPUT_MARGIN: Final = 1.5
 """Over the estimate of `tokens.py`, which errs by about a quarter, for CJK by a third."""
-_ENDLESS: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """`key` is the period's name in the rows: "2026-11-21" or "2026-11"."""
-
-    key: str
+class Amount(NamedTuple):
     tokens: int
-    words: str
-    ends_at: datetime
+    micro: int = 0
 
 
 def most(input_estimate: int, max_tokens: int) -> int:
-    """The most that one attempt can use."""
+    """The most tokens that one attempt can use."""
     return round(input_estimate * INPUT_MARGIN) + max_tokens
 
 
-def reserve(user_id: int, tokens: int, *, known_as: UUID | None = None) -> TokenReservation | None:
-    """Hold `tokens` for a new request; None: this person has no limit. Raises Refused (`budget_spent`). `keep` it."""
-    now = timezone.now()
-    limits = _limits(user_id, now)
+def most_of(entry: ModelEntry, input_estimate: int) -> Amount:
+    """The same with its cost."""
+    read = round(input_estimate * INPUT_MARGIN)
+    return Amount(read + entry.max_tokens, prices.most(entry, read, entry.max_tokens, timezone.now()))
+
+
+def reserve(
+    user_id: int, amount: Amount | Callable[[], Amount], *, known_as: UUID | None = None
+) -> TokenReservation | None:
+    """Hold what a new request can use; None: nobody limits this person. Raises Refused (`budget_spent`,
+    `site_budget_spent`). `keep` it."""
+    limits = limits_of(user_id, timezone.now())
     if not limits:
         return None
-    _take(user_id, limits, tokens, known_as)
-    return TokenReservation(user_id=user_id, day=limits[0].key, tokens=tokens)
+    held = amount if isinstance(amount, Amount) else amount()
+    _take(limits, held, known_as)
+    in_site = any(limit.user_id is None for limit in limits)
+    return TokenReservation(user_id=user_id, day=limits[0].key, tokens=held.tokens, micro=held.micro, in_site=in_site)
 
 
 def keep(reservation: TokenReservation | None, generation_id: UUID) -> None:
@@ -67,24 +77,37 @@ def cover(row: Generation, prompt: Prompt) -> Refused | None:
         entry = providers.find(row.model)
     except Refused:
         return None  # nothing will be asked, and the run says why
-    read = estimate_tokens(*prompt.texts, row.text)
     try:
-        _hold_in_all(row, most(read, entry.max_tokens) + (_used(row.pk) if row.attempt else 0))
+        _hold_in_all(row, lambda: _needed(row, entry, estimate_tokens(*prompt.texts, row.text)))
     except Refused as refused:
         return refused
     return None
 
 
-def _hold_in_all(row: Generation, tokens: int) -> None:
+def _needed(row: Generation, entry: ModelEntry, read: int) -> Amount:
+    """By earlier attempts and the next one."""
+    before, next_one = _used(row.pk) if row.attempt else Amount(0), most_of(entry, read)
+    return Amount(before.tokens + next_one.tokens, before.micro + next_one.micro)
+
+
+def _hold_in_all(row: Generation, needed: Callable[[], Amount]) -> None:
     held = _reservation(row.pk)
     if not held:
-        return keep(reserve(row.user_id, tokens, known_as=row.pk), row.pk)
-    missing = tokens - held[0].tokens
-    if missing > 0:
-        day = datetime.strptime(held[0].day, "%Y-%m-%d").replace(tzinfo=UTC)
-        _take(row.user_id, _limits(row.user_id, day) or _periods(day, _ENDLESS, _ENDLESS), missing)
-        TokenReservation.objects.filter(pk=row.pk).update(tokens=F("tokens") + missing)
-    return None
+        return keep(reserve(row.user_id, needed, known_as=row.pk), row.pk)
+    whole = needed()
+    missing = Amount(max(0, whole.tokens - held[0].tokens), max(0, whole.micro - held[0].micro))
+    if any(missing):
+        _take(_limits_then(row.user_id, held[0]), missing)
+        more = {"tokens": F("tokens") + missing.tokens, "micro": F("micro") + missing.micro}
+        TokenReservation.objects.filter(pk=row.pk).update(**more)
+
+
+def _limits_then(user_id: int, held: TokenReservation) -> list[Limit]:
+    """Of the day on which it was asked, and of exactly those rows in which it is held: settings may have changed."""
+    day = datetime.strptime(held.day, "%Y-%m-%d").replace(tzinfo=UTC)
+    known = {(limit.user_id, limit.key): limit for limit in limits_of(user_id, day)}
+    free = periods(user_id, day, [None] * 4) + (periods(None, day, [None] * 4) if held.in_site else [])
+    return [known.get((limit.user_id, limit.key), limit) for limit in free]
 
 
 def settle(generation_id: UUID) -> None:
@@ -94,83 +117,124 @@ def settle(generation_id: UUID) -> None:
         if given_back:
             used = _used(generation_id)
             for period in (held.day, held.day[:7]):
-                _book(held.user_id, period, held.tokens, used)
+                _book(held.user_id, period, held.tokens, used.tokens, held.micro, used.micro)
+            for period in (held.day, held.day[:7]) if held.in_site else ():
+                _book_site(period, held.tokens, used.tokens, held.micro, used.micro)
 
 
-def _limits(user_id: int, at: datetime) -> list[Limit]:
-    """The limits of day and month; empty: this person has none. If one is limited, the other is counted as well."""
-    settings, own = conf.get(), _own(user_id)
-    per_day, per_month = own[0] if own else (None, None)
-    day = settings.user_tokens_per_day if per_day is None else per_day
-    month = settings.user_tokens_per_month if per_month is None else per_month
-    return _periods(at, day or _ENDLESS, month or _ENDLESS) if day or month else []
-
-
-def _periods(at: datetime, per_day: int, per_month: int) -> list[Limit]:
-    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    next_month = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return [
-        Limit(f"{day:%Y-%m-%d}", per_day, "today", day + timedelta(days=1)),
-        Limit(f"{day:%Y-%m}", per_month, "this month", next_month),
-    ]
-
-
-def _take(user_id: int, limits: list[Limit], tokens: int, known_as: UUID | None = None) -> None:
+def _take(limits: list[Limit], amount: Amount, known_as: UUID | None = None) -> None:
     with transaction.atomic():
         for limit in limits:
-            room = limit.tokens - tokens
-            if not _hold(user_id, limit.key, tokens, room):
-                _open(user_id, limit, known_as)
-                if not _hold(user_id, limit.key, tokens, room):
-                    raise _refusal(user_id, limit, tokens)
+            if not _hold_for(limit, amount):
+                _open(limit, known_as)
+                if not _hold_for(limit, amount):
+                    raise _refusal(limit, amount)
 
 
-def _open(user_id: int, limit: Limit, known_as: UUID | None) -> None:
+def _hold_for(limit: Limit, amount: Amount) -> int:
+    room = (limit.tokens - amount.tokens, limit.micro - amount.micro)
+    if limit.user_id is None:
+        return _hold_site(limit.key, amount.tokens, room[0], amount.micro, room[1])
+    return _hold(limit.user_id, limit.key, amount.tokens, room[0], amount.micro, room[1])
+
+
+def _open(limit: Limit, known_as: UUID | None) -> None:
     """The period's row. What was used before anybody limited it counts as well."""
-    if TokenSpend.objects.filter(user_id=user_id, period=limit.key).exists():
-        return
     start = datetime.strptime(limit.key + "-01" * (len(limit.key) == 7), "%Y-%m-%d").replace(tzinfo=UTC)
-    before = Attempt.objects.filter(generation__user_id=user_id, generation__requested_at__gte=start)
+    before = Attempt.objects.filter(ended_at__gte=start)
+    rows: QuerySet[Any] = SiteSpend.objects.filter(period=limit.key)
+    if limit.user_id is not None:
+        before = before.filter(user_id=limit.user_id)
+        rows = TokenSpend.objects.filter(user_id=limit.user_id, period=limit.key)
+    if rows.exists():
+        return
     if known_as is not None:  # its earlier attempts are booked with it
         before = before.exclude(generation_id=known_as)
     tokens = Coalesce("input_tokens", 0) + Coalesce("output_tokens", 0)
-    used = before.aggregate(used=Sum(tokens))["used"] or 0
-    TokenSpend.objects.bulk_create([TokenSpend(user_id=user_id, period=limit.key, used=used)], ignore_conflicts=True)
+    sums = before.aggregate(used=Sum(tokens), used_micro=Sum("cost_micro"))
+    spent = {name: value or 0 for name, value in sums.items()}
+    if limit.user_id is None:
+        SiteSpend.objects.bulk_create([SiteSpend(period=limit.key, **spent)], ignore_conflicts=True)
+    else:
+        row = TokenSpend(user_id=limit.user_id, period=limit.key, **spent)
+        TokenSpend.objects.bulk_create([row], ignore_conflicts=True)
 
 
-def _refusal(user_id: int, limit: Limit, tokens: int) -> Refused:
-    if tokens > limit.tokens:
-        sentence = f"This question may use up to {tokens:,} tokens, but your whole budget for {limit.words} is"
-        return Refused(f"{sentence} {limit.tokens:,}. Ask something shorter or another model.", code="budget_spent")
-    spend = TokenSpend.objects.get(user_id=user_id, period=limit.key)
-    left = max(0, limit.tokens - spend.used - spend.reserved)
-    held = f" ({spend.reserved:,} are held for answers that have not ended)" if spend.reserved else ""
+def _refusal(limit: Limit, amount: Amount) -> Refused:
+    if limit.user_id is None:
+        row: Any = SiteSpend.objects.get(period=limit.key)
+    else:
+        row = TokenSpend.objects.get(user_id=limit.user_id, period=limit.key)
+    tokens = Share(limit, "tokens", limit.tokens, row.used, row.reserved)
+    if amount.tokens > tokens.left:
+        return _refused(tokens, amount.tokens)
+    return _refused(Share(limit, "micro", limit.micro, row.used_micro, row.reserved_micro), amount.micro)
+
+
+def _refused(share: Share, asked: int) -> Refused:
+    limit, code = share.limit, "site_budget_spent" if share.is_site else "budget_spent"
+    words = {"asked": number(share.unit, asked), "whole": number(share.unit, share.whole), "period": limit.words}
+    if asked > share.whole:
+        never = (
+            gettext(
+                "This question may use up to {asked}, but the whole budget of everybody here together for {period} "
+                "is {whole}. Ask something shorter or another model."
+            )
+            if share.is_site
+            else gettext(
+                "This question may use up to {asked}, but your whole budget for {period} is {whole}. Ask something "
+                "shorter or another model."
+            )
+        )
+        return Refused(never.format(**words), code=code)
     wait = max(timedelta(seconds=1), limit.ends_at - timezone.now())
-    return Refused(
-        f"Of your {limit.tokens:,} tokens for {limit.words}, {left:,} are left{held}, and this question may use up to "
-        f"{tokens:,}. You get new ones on {limit.ends_at:%-d %B} at 00:00 UTC, in {_span(wait)}.",
-        code="budget_spent",
-        retryable=True,
-        retry_after_s=wait.total_seconds(),
+    held = gettext(" ({held} are held for answers that have not ended)").format(held=number(share.unit, share.reserved))
+    words |= {
+        "whole": told(share.unit, share.whole),
+        "left": number(share.unit, share.left),
+        "held": held if share.reserved else "",
+        "day": date_format(limit.ends_at, "j F"),
+        "span": span(wait),
+    }
+    sentence = (
+        gettext(
+            "Of the {whole} that everybody here together has for {period}, {left} are left{held}, and this question "
+            "may use up to {asked}. There is more on {day} at 00:00 UTC, in {span}."
+        )
+        if share.is_site
+        else gettext(
+            "Of your {whole} for {period}, {left} are left{held}, and this question may use up to {asked}. You get "
+            "new ones on {day} at 00:00 UTC, in {span}."
+        )
     )
+    return Refused(sentence.format(**words), code=code, retryable=True, retry_after_s=wait.total_seconds())
 
 
-def _span(wait: timedelta) -> str:
+def number(unit: str, amount: int) -> str:
+    return f"${amount / 1_000_000:,.2f}" if unit == "micro" else f"{amount:,}"
+
+
+def told(unit: str, amount: int) -> str:
+    if unit == "micro":
+        return number(unit, amount)
+    return ngettext("{number} token", "{number} tokens", amount).format(number=number(unit, amount))
+
+
+def span(wait: timedelta) -> str:
     minutes = -(-int(wait.total_seconds()) // 60)
     if wait >= timedelta(days=2):
-        return f"{wait.days} days"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+        return ngettext("{days} day", "{days} days", wait.days).format(days=wait.days)
+    if minutes >= 60:
+        return gettext("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
+    return gettext("{minutes} min").format(minutes=minutes)
 
 
-def _used(generation_id: UUID) -> int:
+def _used(generation_id: UUID) -> Amount:
     """By all attempts so far, as the ledger says; what nobody counted costs nobody anything."""
-    used = ledger.total(ledger.entries_of(str(generation_id)))
-    return (used.get("input_tokens") or 0) + (used.get("output_tokens") or 0)
-
-
-@prepared
-def _own(user_id: int) -> QuerySet[TokenBudget, tuple[int | None, int | None]]:
-    return TokenBudget.objects.filter(user_id=user_id).values_list("tokens_per_day", "tokens_per_month")
+    entries = ledger.entries_of(str(generation_id))
+    used = ledger.total(entries)
+    tokens = (used.get("input_tokens") or 0) + (used.get("output_tokens") or 0)
+    return Amount(tokens, sum(entry.cost_micro or 0 for entry in entries))
 
 
 @prepared
@@ -179,13 +243,35 @@ def _reservation(generation_id: UUID) -> QuerySet[TokenReservation]:
 
 
 @prepared_update
-def _hold(user_id: int, period: str, tokens: int, room: int) -> Update:
-    """Only if all that is held and used stays within the limit: `room` is the limit without `tokens`."""
-    spend = TokenSpend.objects.filter(user_id=user_id, period=period, reserved__lte=room - F("used"))
-    return spend, {"reserved": F("reserved") + tokens}
+def _hold(user_id: int, period: str, tokens: int, room: int, micro: int, room_micro: int) -> Update:
+    """Only if all that is held and used stays within the limits: `room` is the limit without `tokens`."""
+    within = {"reserved__lte": room - F("used"), "reserved_micro__lte": room_micro - F("used_micro")}
+    spend = TokenSpend.objects.filter(user_id=user_id, period=period, **within)
+    return spend, {"reserved": F("reserved") + tokens, "reserved_micro": F("reserved_micro") + micro}
 
 
 @prepared_update
-def _book(user_id: int, period: str, held: int, used: int) -> Update:
-    spend = TokenSpend.objects.filter(user_id=user_id, period=period)
-    return spend, {"reserved": F("reserved") - held, "used": F("used") + used}
+def _hold_site(period: str, tokens: int, room: int, micro: int, room_micro: int) -> Update:
+    within = {"reserved__lte": room - F("used"), "reserved_micro__lte": room_micro - F("used_micro")}
+    spend = SiteSpend.objects.filter(period=period, **within)
+    return spend, {"reserved": F("reserved") + tokens, "reserved_micro": F("reserved_micro") + micro}
+
+
+@prepared_update
+def _book(user_id: int, period: str, held: int, used: int, held_micro: int, used_micro: int) -> Update:
+    return TokenSpend.objects.filter(user_id=user_id, period=period), {
+        "reserved": F("reserved") - held,
+        "used": F("used") + used,
+        "reserved_micro": F("reserved_micro") - held_micro,
+        "used_micro": F("used_micro") + used_micro,
+    }
+
+
+@prepared_update
+def _book_site(period: str, held: int, used: int, held_micro: int, used_micro: int) -> Update:
+    return SiteSpend.objects.filter(period=period), {
+        "reserved": F("reserved") - held,
+        "used": F("used") + used,
+        "reserved_micro": F("reserved_micro") - held_micro,
+        "used_micro": F("used_micro") + used_micro,
+    }

@@ -142,6 +142,12 @@ def _path_errors(values: StreamingSettings) -> Iterator[CheckMessage]:
             yield Error(f"STREAMING['{name}'] {path!r} cannot be imported: {error}.", id="streaming.E010")
 
 
+BUDGETS = tuple(
+    f"{whose}_{what}_per_{period}"
+    for whose in ("user", "site")
+    for what in ("tokens", "cost")
+    for period in ("day", "month")
+)
 #: What must hold, and what is wrong if it does not.
 LIMITS: tuple[tuple[Callable[[StreamingSettings], bool], str], ...] = (
     (lambda s: 0 < s.window_s <= s.window_max_s, "window_s must be above 0 and at most window_max_s"),
@@ -173,8 +179,8 @@ LIMITS: tuple[tuple[Callable[[StreamingSettings], bool], str], ...] = (
     ),
     (lambda s: s.worker_streams_max >= 1, "worker_streams_max must be at least 1"),
     (
-        lambda s: min(s.user_tokens_per_day or 0, s.user_tokens_per_month or 0) >= 0,
-        "user_tokens_per_day and user_tokens_per_month must not be negative: 0 is no limit",
+        lambda s: min(float(getattr(s, name) or 0) for name in BUDGETS) >= 0,
+        f"{', '.join(BUDGETS)} must not be negative: 0 is no limit",
     ),
     (
         lambda s: s.heartbeat_live_s <= s.heartbeat_idle_s < PONG_TIMEOUT_S,

@@ -84,6 +84,14 @@ class StreamingSettings:
     #: `models.TokenBudget` say otherwise for single people.
     user_tokens_per_day: int | None = None
     user_tokens_per_month: int | None = None
+    #: The same in US dollars, as the ledger knows prices; numbers or words for them ("2.50").
+    user_cost_per_day: str | float | None = None
+    user_cost_per_month: str | float | None = None
+    #: What everybody may use together.
+    site_tokens_per_day: int | None = None
+    site_tokens_per_month: int | None = None
+    site_cost_per_day: str | float | None = None
+    site_cost_per_month: str | float | None = None
     prompt_max_chars: int = 200_000
 
     #: Address ("127.0.0.1:9101") at which each worker process answers /livez, /readyz and /metrics; port 0: any free

@@ -52,6 +52,7 @@ class Entry:
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
+    cost_micro: int | None
 
 
 def open_line(row: Generation, number: int, worker: str, handed_at: datetime | None) -> None:
@@ -183,7 +184,7 @@ def _ms(start: datetime, end: datetime) -> int:
 def _lines(generation_id: UUID) -> QuerySet[Attempt, Any]:
     attempts = Attempt.objects.filter(generation_id=generation_id)
     waits = ("number", "model", "started_at", "first_text_at", "waited_ms", "handoff_ms")
-    return attempts.values_list(*waits, *_TOKENS)
+    return attempts.values_list(*waits, *_TOKENS, "cost_micro")
 
 
 @prepared_update

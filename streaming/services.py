@@ -118,7 +118,7 @@ def request_generation(
 def _admit(user_id: int, entry: ModelEntry, input_estimate: int) -> TokenReservation | None:
     try:
         _check_live(user_id)
-        return budgets.reserve(user_id, budgets.most(input_estimate, entry.max_tokens))
+        return budgets.reserve(user_id, lambda: budgets.most_of(entry, input_estimate))
     except Refused as refused:
         metrics.shed(refused.code)
         raise

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from streaming import budgets
+from streaming.budgets import Amount
 from streaming.errors import Refused
 from streaming.models import Attempt, Generation, TokenBudget, TokenReservation, TokenSpend
 from streaming.prompt import Prompt, PromptMessage
@@ -41,7 +42,7 @@ def a_request() -> Generation:
 
 def reserve(tokens: int) -> Generation:
     row = a_request()
-    budgets.keep(budgets.reserve(row.user_id, tokens), row.pk)
+    budgets.keep(budgets.reserve(row.user_id, Amount(tokens)), row.pk)
     return row
 
 
@@ -61,7 +62,14 @@ def prompt_of(tokens: int) -> Prompt:
 def ledger(row: Generation, number: int, *tokens: int, outcome: str = "retried") -> None:
     read, written = tokens or (None, None)
     Attempt.objects.create(
-        generation=row, number=number, worker="w", input_tokens=read, output_tokens=written, outcome=outcome
+        generation=row,
+        number=number,
+        worker="w",
+        user_id=row.user_id,
+        ended_at=timezone.now(),
+        input_tokens=read,
+        output_tokens=written,
+        outcome=outcome,
     )
     Generation.objects.filter(pk=row.pk).update(attempt=number)
 

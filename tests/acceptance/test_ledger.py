@@ -1,0 +1,195 @@
+"""Mixed traffic through real processes: ledger, rollups and `/metrics` agree with what the provider itself logged."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from streaming import keys
+from tests.acceptance.chat_client import ChatClient, CommandFailed
+from tests.acceptance.ledger_books import Samples, ledger, scrape, sums, true_tokens, worker_metrics
+from tests.acceptance.rig import Demo, until
+from tests.acceptance.simulator_process import SimulatorProcess
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+
+CHAT = "sim-tokens=40+input=50+seed=1"
+MESSAGES = "sim-tokens=30+input=60+seed=2"
+STOPPED = "sim-tokens=3000+rate=40+input=70+seed=3"
+RETRIED = "sim-tokens=20+input=80+fault=500+times=1+seed=4"
+LIMITED = "sim-tokens=10+input=90+fault=429+times=1+wait=0.2+seed=5"
+CRASHED = "sim-tokens=400+rate=40+input=100+repeat=0+seed=6"
+ENDED = "sim-tokens=80+rate=40+input=110+repeat=0+seed=7"
+PRICE = {"input": 1, "output": 3, "cached": 0}
+ENV = {
+    "WORKER_PROBES": "127.0.0.1:0",
+    "OPENAI_PRICE": ",".join(f"{name}={value}" for name, value in PRICE.items()),
+    "TITLE_MODEL": "off",
+    "USER_TOKENS_PER_DAY": "10000000",
+}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
+    models = simulator.env(openai=[CHAT, STOPPED, RETRIED, LIMITED, CRASHED, ENDED], anthropic=[MESSAGES])
+    with Demo(env=models | ENV) as running:
+        yield running
+
+
+async def ask(demo: Demo, client: ChatClient, model: str) -> str:
+    """In a conversation of its own, so that nothing waits for another answer."""
+    conversation = await asyncio.to_thread(demo.session("ann").new_conversation)
+    generation = await client.ask(conversation, f"Please go on, {model[-1]}.", model=model)
+    await client.subscribe(generation)
+    return generation
+
+
+async def has_text(client: ChatClient, generation: str) -> None:
+    view = client.view(generation)
+    await client.until(lambda: len(view.text) > 40, "some text")
+
+
+async def refuse(demo: Demo) -> None:
+    """Bob has no tokens left: his question is refused before anything is written."""
+    found = demo.rows("SELECT id FROM auth_user WHERE username = 'bob'")
+    demo.database.change("INSERT INTO streaming_tokenbudget (user_id, tokens_per_day) VALUES (?, 1)", found[0]["id"])
+    async with demo.client("bob") as bob:
+        with pytest.raises(CommandFailed, match="budget_spent"):
+            await bob.ask(demo.shared_conversation(), "May I?", model=CHAT)
+
+
+async def end_in_the_log_alone(demo: Demo, client: ChatClient, simulator: SimulatorProcess) -> Samples:
+    """One answer is in the middle of its text, another one over at the provider and in the log, but not in its row:
+    that is locked. Then the only worker dies. Returns what it had counted."""
+    crashed, ended = await ask(demo, client, CRASHED), await ask(demo, client, ENDED)
+    await has_text(client, crashed)
+    await has_text(client, ended)
+
+    def told() -> bool:
+        with redis.Redis.from_url(demo.redis_url) as valkey:
+            newest: Any = valkey.xrevrange(keys.stream_log(ended), count=1)
+            return b"stream.usage" in newest[0][1][b"f"]
+
+    with demo.database.locked():
+        await asyncio.to_thread(until, told, "the provider's count in the log")
+        counted = worker_metrics(demo, demo.pid("worker 1"))
+        killed = demo.kill("worker 1")
+    assert simulator.exchanges(ENDED)[0]["outcome"] == "complete"
+    await asyncio.to_thread(demo.wait_restarted, "worker 1", killed)
+    for generation in (crashed, ended):
+        assert (await client.ended(generation, 90)).status == "completed"
+    return counted
+
+
+async def traffic(demo: Demo, simulator: SimulatorProcess) -> Samples:
+    async with demo.client("ann") as ann:
+        for model in (CHAT, MESSAGES, RETRIED, LIMITED):
+            assert (await ann.ended(await ask(demo, ann, model), 60)).status == "completed"
+        stopped = await ask(demo, ann, STOPPED)
+        await has_text(ann, stopped)
+        await ann.command("generation.stop", generation=stopped)
+        assert (await ann.ended(stopped)).status == "stopped"
+        await refuse(demo)
+        return await end_in_the_log_alone(demo, ann, simulator)
+
+
+def assert_ledger_is_true(demo: Demo, simulator: SimulatorProcess) -> None:
+    """To the token, wherever the provider came to its end; what was cut is our count, and never nothing."""
+    lines = ledger(demo)
+    outcomes = {model: [(line["outcome"], line["usage_source"]) for line in of] for model, of in lines.items()}
+    served = ("completed", "provider")
+    assert outcomes == {
+        CHAT: [served],
+        MESSAGES: [served],
+        STOPPED: [("stopped", "counted")],
+        RETRIED: [("retried", ""), served],
+        LIMITED: [("retried", ""), served],
+        CRASHED: [("lost", "counted"), served],
+        ENDED: [("lost", "provider"), served],
+    }
+    for model, of in lines.items():
+        for line, exchange in zip(of, simulator.exchanges(model), strict=True):
+            used, true = (line["input_tokens"], line["output_tokens"]), true_tokens(exchange)
+            if line["usage_source"] == "provider":
+                assert used == true, (model, line["number"])
+            elif line["usage_source"] == "counted":
+                assert used[0] > 0, model
+                assert true[1] / 4 <= used[1] <= true[1] * 4, (model, used, true)
+            else:
+                assert used == (None, None), model
+            if line["provider"] == "openai" and line["usage_source"]:
+                fresh = line["input_tokens"] - line["cached_tokens"]
+                assert line["cost_micro"] == fresh * PRICE["input"] + line["output_tokens"] * PRICE["output"]
+            if line["outcome"] == "completed" and len(of) == 1:
+                parts = line["waited_ms"] + line["handoff_ms"] + line["provider_ms"]
+                assert line["ttft_ms"] == parts
+    assert {line["cost_micro"] for line in lines[MESSAGES]} == {None}  # nobody named a price
+
+
+def assert_rollups_agree(demo: Demo) -> None:
+    true = sums(demo, "streaming_attempt", "ended_at IS NOT NULL")
+    for table, span_s in (("usagerollup", 60), ("usagerollup", 3600), ("userrollup", 3600)):
+        assert sums(demo, f"streaming_{table}", f"span_s = {span_s}") == true, (table, span_s)
+    outcomes = Counter(line["outcome"] for of in ledger(demo).values() for line in of)
+    for outcome, number in outcomes.items():
+        rows = demo.rows(f"SELECT SUM({outcome}) AS n FROM streaming_usagerollup WHERE span_s = 60")
+        assert rows[0]["n"] == number, outcome
+    load = demo.rows("SELECT * FROM streaming_loadrollup WHERE span_s = 3600 AND lane = ''")
+    assert sum(row["shed"] for row in load) == 1
+    assert sum(row["chunks"] for row in load) > 20
+    assert max(row["peak_running"] for row in load) >= 2
+
+
+def assert_metrics_agree(demo: Demo, workers: Samples, web: Samples) -> None:
+    lines = [line for of in ledger(demo).values() for line in of]
+    assert workers.by("chat_attempts_total", "model", "outcome") == Counter(
+        (line["model"], line["outcome"]) for line in lines
+    )
+    for direction in ("input", "output", "cached"):
+        used: Counter[str] = Counter()
+        for line in lines:
+            used[line["model"]] += line[f"{direction}_tokens"] or 0
+        told = workers.by("chat_tokens_total", "model", direction=direction)
+        assert told == {model: number for model, number in used.items() if number}, direction
+    costs = workers.by("chat_cost_dollars_total", "model")
+    assert {model: round(cost * 1e6) for model, cost in costs.items()} == {
+        model: cost for model, (*_, cost) in sums(demo, "streaming_attempt", "cost_micro > 0").items()
+    }
+    assert workers.by("chat_stream_end_total", "reason") == {"completed": 6, "stopped": 1}
+    assert sum(workers.by("chat_ttft_seconds_count", "model").values()) == sum(
+        line["ttft_ms"] is not None for line in lines if line["outcome"] != "lost"
+    ) + sum(line["ttft_ms"] is not None for line in lines if line["outcome"] == "lost")
+    assert web.by("chat_shed_total", "reason") == {"budget_spent": 1}
+
+
+async def test_all_books_agree_with_what_the_provider_logged(demo: Demo, simulator: SimulatorProcess) -> None:
+    counted = await traffic(demo, simulator)
+    pending = "SELECT 1 FROM streaming_attempt WHERE ended_at IS NULL OR NOT in_rollup"
+    until(lambda: not demo.rows(pending), "the rollup of everything", 60)
+    told = "SELECT 1 FROM streaming_loadrollup WHERE span_s = 3600 AND lane = '' AND shed > 0 AND chunks > 20"
+    until(lambda: demo.rows(told), "the load of the last minutes", 60)
+    assert_ledger_is_true(demo, simulator)
+    assert_rollups_agree(demo)
+    workers = counted + worker_metrics(demo, demo.pid("worker 1"))
+    assert_metrics_agree(demo, workers, scrape(f"{demo.url}metrics"))
+
+
+def test_a_web_process_says_whether_it_is_ready_and_tells_strangers_nothing(demo: Demo) -> None:
+    page = demo.session("ann")
+    assert '"ok": true' in page.get("/livez")
+    assert '"ok": true' in page.get("/readyz")
+    page._browser.addheaders.append(("X-Forwarded-For", "203.0.113.9"))
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        page.get("/metrics")
