@@ -47,7 +47,18 @@ FRONT_DOORS = frozenset(
         "markdown",
         "highlighting",
     }
-) | {"errors", "models", "cancellation", "admin_base", "web_now", "price_rules", "health", "metrics"}
+) | {
+    "errors",
+    "models",
+    "cancellation",
+    "admin_base",
+    "web_now",
+    "price_rules",
+    "health",
+    "metrics",
+    "usage",
+    "budget_limits",
+}
 
 #: What the operators' pages read and order.
 FRONT_DOORS |= {"site_now", "steering", "figures", "accuracy", "worker_orders"}
