@@ -28,8 +28,8 @@ LONG: Final = "sim-tokens=4000+rate=50"
 #: Some seconds of all kinds of signs.
 STORY: Final = "sim-tokens=500+rate=150+unicode=1"
 HELD_S: Final = 5.0
-#: Each token says when it was sent, and the second comes long after the first.
-HELD: Final = f"sim-tokens=2+rate={1 / HELD_S}+stamp=1"
+#: Each token says when it was sent; the first leaves time to subscribe, the second comes long after it.
+HELD: Final = f"sim-tokens=2+first=0.7+rate={1 / HELD_S}+stamp=1"
 
 _KEYS = """
 from django.contrib.auth import get_user_model

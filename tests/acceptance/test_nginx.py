@@ -9,24 +9,26 @@ import asyncio
 import http.client
 import http.server
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from chatsite.client.site import Site as Api
 from tests.acceptance.chat_client import ChatClient
-from tests.acceptance.rig import Demo, until
-from tests.acceptance.simulator_process import SimulatorProcess
+from tests.acceptance.program_site import HELD, HELD_S, Site
+from tests.acceptance.rig import until
 from tests.name_server import NameServer
-from tests.nginx import Nginx, free_port, nginx_path, our_server
+from tests.nginx import Nginx, free_port, our_server
 
 pytestmark = pytest.mark.acceptance
 
-HELD_S = 5.0
-MODEL = f"sim-tokens=2+rate={1 / HELD_S}+stamp=1"
+STAMP = re.compile(r"@(\d{19});")
 #: What the first token may take: the promise where the machine is ours, half of the next one's time where it is shared.
 PROMISED_S = 0.1 if os.environ.get("CHATSITE_FULL") == "1" else HELD_S / 2
 #: A site behind nginx that was set up without a thought for streams, but for the two lines without which there is no
@@ -47,43 +49,80 @@ server {{
 
 
 class Front:
-    """A demo with the held-back model, behind nginx twice."""
+    """The demo of the other tests, behind nginx twice."""
 
-    def __init__(self, demo: Demo, ports: dict[str, int]) -> None:
-        self.demo, self.ports, self.cookie = demo, ports, demo.login("ann")
+    def __init__(self, site: Site, ports: dict[str, int]) -> None:
+        self.site, self.ports, self.cookie = site, ports, site.demo.login("ann")
+        self.api = Api(site.demo.origin, site.key)
 
     def socket(self, server: str) -> ChatClient:
         url = f"ws://127.0.0.1:{self.ports[server]}/ws/v1/"
-        return ChatClient(url, cookie=self.cookie, origin=self.demo.origin)
+        return ChatClient(url, cookie=self.cookie, origin=self.site.demo.origin)
+
+    def ask(self) -> str:
+        """The stream of a new question."""
+        conversation = self.api.post("/conversations")["id"]
+        return str(self.api.send(conversation, "Go on", HELD)["stream_id"])
+
+    def late_text(self, server: str, path: str, accept: str, body: object = None, timeout_s: float = 60) -> float:
+        """By how much the first text of a response came after it was sent; compression is asked for."""
+        headers = {"Authorization": f"Bearer {self.site.key}", "Accept": accept, "Accept-Encoding": "gzip, deflate"}
+        url = f"http://127.0.0.1:{self.ports[server]}{path}"
+        method = "GET" if body is None else "POST"
+        with httpx2.stream(method, url, json=body, headers=headers, timeout=timeout_s) as response:
+            assert response.status_code == 200
+            assert accept in response.headers["content-type"]
+            for line in response.iter_lines():
+                if (stamp := STAMP.search(line)) is not None:
+                    return time.time() - int(stamp[1]) / 1e9
+        raise AssertionError("no text")
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    nginx_path()
-    with ExitStack() as stack:
-        simulator = stack.enter_context(SimulatorProcess())
-        demo = stack.enter_context(Demo(env=simulator.env(openai=[MODEL])))
-        web, ports = int(demo.origin.rpartition(":")[2]), {"ours": free_port(), "careless": free_port()}
-        servers = our_server(ports["ours"], web=web) + CARELESS.format(listen=ports["careless"], web=web)
-        stack.enter_context(Nginx(tmp_path_factory.mktemp("nginx"), servers, ports["ours"]))
-        yield Front(demo, ports)
-
-
-def late(text: str, came_at: float) -> float:
-    """By how much a text came after its first token was sent."""
-    return came_at - int(text.partition("@")[2].partition(";")[0]) / 1e9
+def front(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    web, ports = int(site.demo.origin.rpartition(":")[2]), {"ours": free_port(), "careless": free_port()}
+    servers = our_server(ports["ours"], web=web) + CARELESS.format(listen=ports["careless"], web=web)
+    with Nginx(tmp_path_factory.mktemp("nginx"), servers, ports["ours"]):
+        yield Front(site, ports)
 
 
 @pytest.mark.parametrize("server", ["ours", "careless"])
 async def test_the_first_text_comes_through_the_websocket_before_the_second_is_sent(front: Front, server: str) -> None:
     async with front.socket(server) as ann:
-        generation = await ann.ask(front.demo.shared_conversation(), "go", model=MODEL)
+        generation = await asyncio.to_thread(front.ask)
         await ann.subscribe(generation)
         await ann.until(lambda: bool(ann.view(generation).text), "text")
-        seconds = late(ann.view(generation).text, time.time())
+        stamp = STAMP.search(ann.view(generation).text)
+        assert stamp is not None
+        check(f"WebSocket through {server}", time.time() - int(stamp[1]) / 1e9)
         await ann.command("generation.stop", generation=generation)
-        await ann.ended(generation)
-    print(f"WebSocket through {server}: {seconds * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize("server", ["ours", "careless"])
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
+def test_the_first_text_comes_through_http_before_the_second_is_sent(front: Front, server: str, accept: str) -> None:
+    stream = front.ask()
+    check(f"{accept} through {server}", front.late_text(server, f"/api/v1/streams/{stream}/events", accept))
+    front.api.post(f"/streams/{stream}/stop")
+
+
+QUESTION = {"model": HELD, "messages": [{"role": "user", "content": "Go on"}], "stream": True}
+
+
+@pytest.mark.parametrize("server", ["ours", "careless"])
+def test_the_first_text_comes_as_a_chat_completion_before_the_second_is_sent(front: Front, server: str) -> None:
+    seconds = front.late_text(server, "/v1/chat/completions", "text/event-stream", QUESTION)
+    check(f"chat completion through {server}", seconds)
+
+
+def test_what_does_not_listen_to_our_headers_holds_text_back(front: Front) -> None:
+    """So that the tests above are known to see it."""
+    with pytest.raises(httpx2.ReadTimeout):
+        front.late_text("careless", "/deaf/v1/chat/completions", "text/event-stream", QUESTION, timeout_s=HELD_S - 1)
+
+
+def check(what: str, seconds: float) -> None:
+    print(f"{what}: {seconds * 1000:.0f} ms")
     assert seconds <= PROMISED_S
 
 
