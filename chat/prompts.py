@@ -50,7 +50,7 @@ def build_prompt(generation_id: str) -> Prompt:
             break
         turns.append(turn)
     before = [message for turn in reversed(turns) for message in turn.messages]
-    return Prompt(messages=(*before, asked), system=system)
+    return Prompt(messages=(*before, asked), system=system, cache_key=str(conversation))
 
 
 def estimate_input(conversation_id: UUID, text: str) -> int:

@@ -34,12 +34,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`messages` alternate freely; the last one is what is to be answered. `max_tokens` bounds the answer."""
+    """`messages` alternate freely; the last one is what is to be answered. `max_tokens` bounds the answer. Prompts with
+    the same `cache_key` begin alike, so a vendor may remember them; empty: this one is asked only once."""
 
     messages: tuple[PromptMessage, ...]
     system: str = ""
     max_tokens: int = 4096
     sampling: Sampling = Sampling()
+    cache_key: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import anthropic
 import httpx2
 
+from streaming.cache_points import CachePoints, cache_points
 from streaming.conf import StreamingSettings
 from streaming.errors import ProviderError
 from streaming.prompt import Prompt
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 logging.getLogger("anthropic").setLevel(logging.INFO)
 
 BASE_URL = "https://api.anthropic.com"
+
+#: Nothing shorter is remembered, by some models nothing below 4,096; a mark that comes too early costs nothing.
+CACHE_MIN_TOKENS = 1024
 
 REASONS = {
     "end_turn": "stop",
@@ -135,15 +139,25 @@ class MessageReader:
 
 
 def request(entry: ModelEntry, prompt: Prompt) -> dict[str, Any]:
-    """What the vendor is asked. No temperature and its like: current Claude models refuse them."""
+    """What the vendor is asked. No temperature and its like: current Claude models refuse them. `options.prompt_cache`
+    false: nothing is marked to be remembered; `options.cache_min_tokens` is the model's own minimum for that."""
+    min_tokens = int(entry.options.get("cache_min_tokens", CACHE_MIN_TOKENS))
+    points = cache_points(prompt, min_tokens) if entry.options.get("prompt_cache", True) else CachePoints()
     asked: dict[str, Any] = {
         "model": entry.model,
         "max_tokens": min(entry.max_tokens, prompt.max_tokens),
-        "messages": [{"role": message.role, "content": message.text} for message in prompt.messages],
+        "messages": [
+            {"role": message.role, "content": _content(message.text, place in points.messages)}
+            for place, message in enumerate(prompt.messages)
+        ],
     }
     if prompt.sampling.stop:
         asked["stop_sequences"] = list(prompt.sampling.stop)
-    return {**asked, "system": prompt.system} if prompt.system else asked
+    return {**asked, "system": _content(prompt.system, points.system)} if prompt.system else asked
+
+
+def _content(text: str, is_remembered: bool) -> str | list[dict[str, Any]]:
+    return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}] if is_remembered else text
 
 
 def translate(error: Exception) -> ProviderError:

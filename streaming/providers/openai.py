@@ -227,8 +227,16 @@ def chat_request(entry: ModelEntry, prompt: Prompt) -> dict[str, Any]:
         # Obfuscation hides token lengths from eavesdroppers at a multiple of the bytes; others may refuse the word.
         "stream_options": {"include_usage": True} | ({} if own_server else {"include_obfuscation": False}),
         field: min(entry.max_tokens, prompt.max_tokens),
+        **_remembered(entry, prompt),
         **prompt.sampling.given,
     }
+
+
+def _remembered(entry: ModelEntry, prompt: Prompt) -> dict[str, str]:
+    """OpenAI remembers beginnings by itself; the key brings prompts that begin alike to the same machine. Other servers
+    may not know the word: `options.prompt_cache` says that they do."""
+    may_cache = entry.options.get("prompt_cache", entry.base_url is None)
+    return {"prompt_cache_key": prompt.cache_key} if prompt.cache_key and may_cache else {}
 
 
 def in_background(entry: ModelEntry) -> bool:
@@ -244,6 +252,7 @@ def response_request(entry: ModelEntry, prompt: Prompt) -> dict[str, Any]:
         "max_output_tokens": min(entry.max_tokens, prompt.max_tokens),
         # OpenAI keeps answers for 30 days if it is not told otherwise; in background mode it must.
         "store": in_background(entry),
+        **_remembered(entry, prompt),
         **keeping,
         **prompt.sampling.given,
     }
