@@ -52,11 +52,14 @@ def next_revision(conversation: Conversation, *, news: bool = True, by: int | No
     return conversation.revision
 
 
-def changed(conversation: Conversation, message_ids: Iterable[int] = (), start: Iterable[str] = ()) -> AfterEnd:
-    """What is to be done after the commit: tell all who watch it or have it in their list, and start what may start."""
+def changed(
+    conversation: Conversation, message_ids: Iterable[int] = (), start: Iterable[str] = (), *, told: bool = False
+) -> AfterEnd:
+    """What is to be done after the commit: tell all who watch it or have it in their list, and start what may start.
+    `told`: what models are told beside the messages changed as well."""
 
     def frame(people: list[Here]) -> ConversationChanged:
-        return conversation_changed(conversation, messages_by_id(message_ids), people=people)
+        return conversation_changed(conversation, messages_by_id(message_ids), people=people, told=told)
 
     return _after(conversation, frame, start)
 

@@ -120,6 +120,9 @@ Count = Annotated[int, Rule(read_natural, "number", _NATURAL_SCHEMA)]
 Flag = Annotated[bool, Rule(read_flag, "true or false", {"type": "boolean"})]
 Name = Annotated[str, Rule(read_name, "string, 1 to 64 characters", string_schema(64))]
 ModelAlias = Annotated[str, Rule(read_model, "alias of a model", string_schema(100))]
+Instructions = Annotated[
+    str, Rule(read_text, "string, at most 20,000 characters", {"type": "string", "maxLength": 20_000})
+]
 MessageText = Annotated[
     str, Rule(read_message_text, f"string, not blank, at most {MESSAGE_MAX_CHARS:,} characters", _TEXT_SCHEMA)
 ]

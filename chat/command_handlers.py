@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from chat import changes, people, presence, services, sockets, versions
+from chat import changes, instructions, people, presence, services, sockets, versions
 from chat.access import Role, access_conversation, access_generation, access_stream
 from chat.commands import (
     CancelMessage,
     Command,
     EditMessage,
+    InstructConversation,
     ReadConversation,
     RetryGeneration,
     SendMessage,
@@ -174,6 +175,12 @@ class CommandHandlers:
         await _when_there_is_room(socket, encode(listed))
         feed.let_through()
 
+    async def instruct_conversation(self, command: InstructConversation, reply: Reply) -> None:
+        wanted = (command.conversation, command.system_prompt)
+        after = await database.call(instructions.instruct, self._socket.user, *wanted)
+        reply()
+        self._carry_out(after)
+
     async def start_typing(self, command: StartTyping, reply: Reply) -> None:
         await database.call(access_conversation, self._socket.user, command.conversation, Role.MEMBER)
         reply()
@@ -203,6 +210,7 @@ _HANDLERS: Final[dict[type[Command], Callable[[CommandHandlers, Any, Reply], Awa
     UnsubscribeConversation: CommandHandlers.unsubscribe_conversation,
     ReadConversation: CommandHandlers.read_conversation,
     SubscribeList: CommandHandlers.subscribe_list,
+    InstructConversation: CommandHandlers.instruct_conversation,
     StartTyping: CommandHandlers.start_typing,
 }
 

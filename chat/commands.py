@@ -16,6 +16,7 @@ from chat.command_fields import (
     Count,
     Flag,
     GenerationId,
+    Instructions,
     MessageId,
     MessageText,
     ModelAlias,
@@ -177,6 +178,15 @@ class SubscribeList(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstructConversation(Command):
+    """Say what models are told first here, from the next answer on; empty: the usual."""
+
+    TYPE: ClassVar[str] = "conversation.instruct"
+    conversation: ConversationId
+    system_prompt: Instructions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartTyping(Command):
     """Tell the others that one is writing; at most every 2 s is passed on."""
 
@@ -216,6 +226,7 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
         UnsubscribeConversation,
         ReadConversation,
         SubscribeList,
+        InstructConversation,
         StartTyping,
         Ack,
         Pong,

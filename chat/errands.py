@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from chat import prompts, services, titles
+from chat import memory, prompts, services, titles
 from chat.models import Errand
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
@@ -19,6 +19,8 @@ def build_prompt(generation_id: str) -> Prompt:
         errand = _errand(generation_id)
         if errand is None:
             raise
+    if errand.kind == Errand.Kind.SUMMARY:
+        return memory.build_prompt(generation_id)
     return titles.build_prompt(errand.conversation_id)
 
 
@@ -28,7 +30,10 @@ def generation_ended(generation_id: str) -> AfterEnd:
     if after is not None:
         return after
     errand = _errand(generation_id)
-    return AfterEnd() if errand is None else titles.found(errand.conversation_id, errand.generation)
+    if errand is None:
+        return AfterEnd()
+    done = memory.made if errand.kind == Errand.Kind.SUMMARY else titles.found
+    return done(errand.conversation_id, errand.generation)
 
 
 def _errand(generation_id: str) -> Errand | None:

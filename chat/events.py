@@ -81,6 +81,22 @@ class ListHeadData(TypedDict):
     total: int
 
 
+class SummaryData(TypedDict):
+    """A model's summary of the messages up to `through`."""
+
+    through: int
+    text: str
+    model: str
+
+
+class ToldData(TypedDict):
+    """What a model is told beside the messages: the system prompt (empty: the usual one), and the summary that stands
+    for the earliest messages, if they are many."""
+
+    system_prompt: str
+    summary: SummaryData | None
+
+
 class LimitsData(TypedDict):
     frame_bytes: int
     message_chars: int
@@ -175,7 +191,7 @@ class Reconnect(Frame):
 class ConversationChanged(Frame):
     """All that changed in a conversation up to `revision`: its title, reply policy (always, mention, off) and people as
     they are now, changed messages, ids of those that are not shown (any more). `complete` is true if it replaces all
-    that was known before; `older` if there are older messages that it leaves out."""
+    that was known before; `older` if there are older messages that it leaves out; `told` is there if it changed."""
 
     TYPE: ClassVar[str] = "conversation.changed"
     conversation: str
@@ -187,6 +203,7 @@ class ConversationChanged(Frame):
     removed: list[int] = field(default_factory=list)
     complete: bool | None = None
     older: bool | None = None
+    told: ToldData | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from chat.models import Message
 from chat.selectors import person_name
 from streaming.prepared import prepared
 from streaming.prompt import PromptMessage
+from streaming.tokens import estimate_tokens
 
 #: Messages that are read at once.
 PAGE_ROWS: Final = 20
@@ -24,13 +25,14 @@ _Row = dict[str, Any]
 class Turn:
     """A question with its answer, if that has text. `last` is the newer one's message."""
 
+    question_id: int
     last: int
     question: PromptMessage
     answer: PromptMessage | None
 
     @property
-    def chars(self) -> int:
-        return sum(len(message.text) for message in self.messages)
+    def tokens(self) -> int:
+        return estimate_tokens(*(message.text for message in self.messages))
 
     @property
     def messages(self) -> tuple[PromptMessage, ...]:
@@ -48,7 +50,7 @@ def turns_up_to(conversation: UUID, message: int | None, several: bool) -> Itera
             answer = PromptMessage(role="assistant", text=text) if text.strip() else None
         else:
             assert last is not None
-            yield Turn(last, asked(row["text"], name_of(row) if several else None), answer)
+            yield Turn(row["pk"], last, asked(row["text"], name_of(row) if several else None), answer)
             answer, last = None, row["parent_id"]
         message = row["parent_id"]
 

@@ -99,6 +99,7 @@ class Errand(models.Model):
 
     class Kind(models.TextChoices):
         TITLE = "title"
+        SUMMARY = "summary"
 
     generation = models.OneToOneField(
         "streaming.Generation", on_delete=models.CASCADE, primary_key=True, related_name="errand"
@@ -156,3 +157,27 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} message {self.pk}"
+
+
+class Summary(models.Model):
+    """What a model is told instead of the messages up to one of them. `messages` and `asked_at` say of what it was
+    made: once more, fewer or other words stand there, it is used no longer (`summaries`)."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="summaries")
+    through_message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    #: The question that `through_message` is or answers.
+    through_turn = models.PositiveBigIntegerField()
+    messages = models.PositiveIntegerField()
+    text = models.TextField(blank=True, default="")
+    model = models.CharField(max_length=100, blank=True, default="")
+    generation = models.OneToOneField("streaming.Generation", on_delete=models.SET_NULL, null=True, related_name="+")
+    asked_at = models.DateTimeField(auto_now_add=True)
+    #: Empty while it is being made.
+    made_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "summaries"
+        indexes = (models.Index(fields=["conversation", "through_turn"], name="summary_of_path"),)
+
+    def __str__(self) -> str:
+        return f"summary of {self.conversation_id} through message {self.through_message_id}"

@@ -1,30 +1,36 @@
 """From a conversation to a prompt: what a model is asked for one generation.
 
 The prompt ends with the question that this generation answers, whatever was written after it. Its history is the path
-that leads to that question, each earlier one with its answer; partial answers count, people have read them.
+that leads to that question, each earlier one with its answer; partial answers count, people have read them. What does
+not fit its window is left out, or told as a summary (`memory`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from chat import history
+from chat import history, summaries
 from chat.history import Turn
-from chat.models import Message, Participant
+from chat.models import Message, Participant, Summary
 from streaming import conf
 from streaming.errors import Refused
 from streaming.prepared import prepared
-from streaming.prompt import Prompt
-from streaming.tokens import BYTES_PER_TOKEN, estimate_tokens
+from streaming.prompt import Prompt, PromptMessage
+from streaming.tokens import estimate_tokens
 
 DEFAULT_SYSTEM: Final = "You are a helpful assistant. Answer in the language of the question."
 SEVERAL_PEOPLE: Final = (
     "Several people take part in this conversation. Each of their messages begins with its author's name and a colon. "
     "Do not begin your own answers in this way."
 )
+
+#: Of the window, `prompt_max_tokens`: from there on the older part of a history is summarised, and told as a summary.
+SUMMARISED_AT: Final = 0.8
+SUMMARY: Final = "Summary of the earlier part of this conversation, made by a model:\n\n{text}"
 
 _Values = QuerySet[Message, dict[str, Any]]
 
@@ -37,20 +43,60 @@ def build_prompt(generation_id: str) -> Prompt:
         raise Refused("The question of this answer was deleted.", code="question_gone")
     question = found[0]
     conversation: UUID = question["conversation_id"]
-    several = len({*_here(conversation), *_wrote(conversation)}) > 1
+    several = are_several(conversation)
     system = question["conversation__system_prompt"].strip() or DEFAULT_SYSTEM
     if several:
         system = f"{system}\n\n{SEVERAL_PEOPLE}"
     asked = history.asked(question["parent__text"], history.name_of(question, "parent__") if several else None)
-    budget = conf.get().prompt_max_chars - len(system) - len(asked.text)
-    turns: list[Turn] = []
-    for turn in history.turns_up_to(conversation, question["parent__parent_id"], several):
-        budget -= turn.chars
-        if budget < 0:
-            break
-        turns.append(turn)
-    before = [message for turn in reversed(turns) for message in turn.messages]
-    return Prompt(messages=(*before, asked), system=system, cache_key=str(conversation))
+    left = conf.get().prompt_max_tokens - estimate_tokens(system, asked.text)
+    before = _Before(conversation, left, is_shown=question["parent__shown"])
+    before.read(history.turns_up_to(conversation, question["parent__parent_id"], several))
+    return Prompt(messages=(*before.messages, asked), system=system, cache_key=str(conversation))
+
+
+class _Before:
+    """What was said before a question, as far as it fits: word for word, and from some length on with a summary of the
+    older part. `is_shown`: the question stands on the shown path, to which summaries belong."""
+
+    def __init__(self, conversation: UUID, left: int, *, is_shown: bool) -> None:
+        self._conversation, self._left, self._is_shown = conversation, left, is_shown
+        self._turns: list[Turn] = []
+        self._summary: Summary | None = None
+
+    @property
+    def messages(self) -> list[PromptMessage]:
+        summary = [PromptMessage(role="user", text=SUMMARY.format(text=self._summary.text))] if self._summary else []
+        return [*summary, *(message for turn in reversed(self._turns) for message in turn.messages)]
+
+    def read(self, turns: Iterator[Turn]) -> None:
+        """`turns` from new to old."""
+        comes_near = self._left - summarised_at()
+        for turn in turns:
+            if self._is_shown and self._left - turn.tokens < comes_near and self._summary is None:
+                self._find_summary()
+            self._left -= turn.tokens
+            if self._left < 0 or (self._summary and turn.question_id <= self._summary.through_turn):
+                break
+            self._turns.append(turn)
+
+    def _find_summary(self) -> None:
+        self._is_shown = False  # once is enough
+        self._summary = summaries.newest_valid(self._conversation)
+        if self._summary is None:
+            return
+        covered = [turn for turn in self._turns if turn.question_id <= self._summary.through_turn]
+        self._turns = self._turns[: len(self._turns) - len(covered)]
+        self._left += sum(turn.tokens for turn in covered) - estimate_tokens(self._summary.text)
+
+
+def summarised_at() -> int:
+    """Tokens of a history from which on its older part is summarised."""
+    return round(SUMMARISED_AT * conf.get().prompt_max_tokens)
+
+
+def are_several(conversation_id: UUID) -> bool:
+    """Whether messages are told with their authors' names."""
+    return len({*_here(conversation_id), *_wrote(conversation_id)}) > 1
 
 
 def estimate_input(conversation_id: UUID, text: str) -> int:
@@ -58,7 +104,7 @@ def estimate_input(conversation_id: UUID, text: str) -> int:
     Without reading the history: that is done when it is asked."""
     known = _newest_use(conversation_id)
     before = sum(count or 0 for count in known[0]) if known else estimate_tokens(DEFAULT_SYSTEM)
-    return min(before, conf.get().prompt_max_chars // BYTES_PER_TOKEN) + estimate_tokens(text)
+    return min(before, conf.get().prompt_max_tokens) + estimate_tokens(text)
 
 
 @prepared
@@ -71,7 +117,7 @@ def _newest_use(conversation_id: UUID) -> QuerySet[Message, tuple[int | None, in
 def _question(generation_id: UUID) -> _Values:
     """The question that a generation answers; no row if it was deleted."""
     answers = Message.objects.filter(generation_id=generation_id, parent__isnull=False).order_by()
-    columns = ("parent__parent_id", "parent__text", *(f"parent__{name}" for name in history.NAMES))
+    columns = ("parent__parent_id", "parent__shown", "parent__text", *(f"parent__{name}" for name in history.NAMES))
     values: _Values = answers.values("conversation_id", "conversation__system_prompt", *columns)
     return values
 

@@ -11,7 +11,16 @@ from uuid import UUID
 from django.db.models import Case, CharField, F, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from chat.events import ConversationChanged, GenerationData, MessageData, ParticipantData, PersonData
+from chat import summaries
+from chat.events import (
+    ConversationChanged,
+    GenerationData,
+    MessageData,
+    ParticipantData,
+    PersonData,
+    SummaryData,
+    ToldData,
+)
 from chat.models import Conversation, Message, Participant
 from chat.names import clean_line
 from streaming.answer_times import answer_times
@@ -109,9 +118,9 @@ def changed_since(
         if changed is not None:
             shown = [row for row in changed if row["shown"]]
             removed = [row["pk"] for row in changed if not row["shown"]]
-            return conversation_changed(conversation, _messages_data(shown), removed=removed, people=people)
+            return conversation_changed(conversation, _messages_data(shown), removed=removed, people=people, told=True)
     page = message_page(conversation.pk)
-    return conversation_changed(conversation, page.messages, complete=True, older=page.older, people=people)
+    return conversation_changed(conversation, page.messages, complete=True, older=page.older, people=people, told=True)
 
 
 def _changed_rows(conversation: Conversation, since: int) -> list[_Row] | None:
@@ -135,8 +144,10 @@ def conversation_changed(
     complete: bool | None = None,
     older: bool | None = None,
     people: list[Here] | None = None,
+    told: bool = False,
 ) -> ConversationChanged:
-    """`people`: those of the conversation, if somebody has asked for them already."""
+    """`people`: those of the conversation, if somebody has asked for them already; `told`: with what models are told
+    beside the messages."""
     return ConversationChanged(
         conversation=str(conversation.pk),
         revision=conversation.revision,
@@ -147,7 +158,16 @@ def conversation_changed(
         removed=list(removed),
         complete=complete,
         older=older,
+        told=_told(conversation) if told else None,
     )
+
+
+def _told(conversation: Conversation) -> ToldData:
+    found = summaries.newest_valid(conversation.pk)
+    summary: SummaryData | None = None
+    if found is not None:
+        summary = {"through": found.through_message_id, "text": found.text, "model": found.model}
+    return {"system_prompt": conversation.system_prompt, "summary": summary}
 
 
 _COLUMNS: Final = (

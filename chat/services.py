@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
-from chat import answers, changes, mentions, titles
+from chat import answers, changes, memory, mentions, titles
 from chat.access import Role, User, access_conversation, check_role, id_of
 from chat.command_fields import Wrong, read_message_text
 from chat.models import Conversation, Message
@@ -155,7 +155,11 @@ def generation_ended(generation_id: str) -> AfterEnd | None:
     if not answers.is_running(conversation.pk):
         begun, start = answers.begin_next(conversation, answers.pending(conversation.pk))
         changed |= begun
-    return changes.changed(conversation, changed, [*start, *titles.ask_if_due(conversation, answer)])
+    return changes.changed(conversation, changed, [*start, *_errands(conversation, answer)])
+
+
+def _errands(conversation: Conversation, answer: Message) -> list[str]:
+    return [*titles.ask_if_due(conversation, answer), *memory.ask_if_due(conversation, answer)]
 
 
 @prepared

@@ -116,7 +116,7 @@ def cancel_message(user: User, message_id: int) -> AfterEnd:
 def _edit_in_place(conversation: Conversation, message: Message, text: str) -> Asked:
     changes.next_revision(conversation, by=message.author_id)
     message.text, message.edited_at = text, timezone.now()
-    return Asked(message.pk, None, changes.changed(conversation, [changes.stamp(message, conversation)]))
+    return Asked(message.pk, None, changes.changed(conversation, [changes.stamp(message, conversation)], told=True))
 
 
 def _has_answer(question: Message) -> bool:

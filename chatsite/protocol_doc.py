@@ -25,6 +25,8 @@ DATA: Final = (
     chat_events.ParticipantData,
     chat_events.MessageData,
     chat_events.GenerationData,
+    chat_events.ToldData,
+    chat_events.SummaryData,
     chat_events.LimitsData,
     chat_events.StreamHead,
     chat_events.RevisionData,
@@ -55,6 +57,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "conversations": [{"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "revision": 9}], "title": "Hubs",
     "participants": [{"id": 3, "name": "Ann Lee", "role": "owner"}], "removed": [41], "complete": True, "older": False,
     "index": 1, "lines": 2, "html": _HTML, "blocks": [{"lines": 1, "html": _HTML}, {"lines": 1, "html": None}],
+    "system_prompt": "Be brief.",
+    "told": {"system_prompt": "Be brief.", "summary": {"through": 33, "text": "Ann asks about hubs.", "model": "demo"}},
     "client_message_id": "0d1f-1", "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
     "people": [3, 4],
     "entries": [

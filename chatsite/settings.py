@@ -195,6 +195,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 
 # The model that finds titles for conversations; "": the one that answered, "off": titles stay the first words.
 TITLE_MODEL = env.str("TITLE_MODEL", default=env.str("AUTO_SMALL", default=""))
+# The one that summarises what no longer fits a prompt; "": the one that answered, "off": the oldest turns are left out.
+MEMORY_MODEL = env.str("MEMORY_MODEL", default=env.str("AUTO_SMALL", default=""))
 
 STREAMING = {
     "redis_url": REDIS_URL,

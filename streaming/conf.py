@@ -92,7 +92,10 @@ class StreamingSettings:
     site_tokens_per_month: int | None = None
     site_cost_per_day: str | float | None = None
     site_cost_per_month: str | float | None = None
+    #: Of a prompt that a program brings.
     prompt_max_chars: int = 200_000
+    #: Of a conversation's prompt, as `tokens` estimates them: system text, summary, newest turns and question.
+    prompt_max_tokens: int = 50_000
 
     #: Address ("127.0.0.1:9101") at which each worker process answers /livez, /readyz and /metrics; port 0: any free
     #: one; "": none.

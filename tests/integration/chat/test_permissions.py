@@ -39,6 +39,7 @@ EXPECTED: Final = {
     "conversation.unsubscribe": ALWAYS,
     "conversation.read": READ,
     "list.subscribe": ALWAYS,
+    "conversation.instruct": WRITE,
     "typing.start": WRITE,
 }
 #: They name nothing that could be somebody else's.
@@ -62,6 +63,7 @@ class Scene:
             "message.edit": {"message": self.question, "text": "Changed"},
             "message.switch": {"message": self.question},
             "message.cancel": {"message": self.waiting},
+            "conversation.instruct": {"conversation": str(self.conversation.pk), "system_prompt": "Be brief."},
             "conversation.subscribe": {"conversation": str(self.conversation.pk)},
             "conversation.unsubscribe": {"conversation": str(self.conversation.pk)},
             "conversation.read": {"conversation": str(self.conversation.pk), "revision": 1},

@@ -134,8 +134,8 @@ def test_a_budget_keeps_system_text_question_and_the_newest_turns(settings: Any)
     for number in range(4):
         end(send(ann, conversation, f"{number}" * 50).generation, f"{number}" * 50)
     last = str(send(ann, conversation, "q" * 100).generation)
-    for turns, budget in ((0, 109), (0, 208), (1, 209), (2, 309), (4, 10_000)):
-        settings.STREAMING = {**settings.STREAMING, "prompt_max_chars": budget}
+    for turns, budget in ((0, 28), (0, 52), (1, 53), (2, 78), (4, 10_000)):
+        settings.STREAMING = {**settings.STREAMING, "prompt_max_tokens": budget}
         prompt = prompts.build_prompt(last)
         assert prompt.system == "Be brief."
         assert prompt.messages[-1].text == "q" * 100
@@ -144,7 +144,7 @@ def test_a_budget_keeps_system_text_question_and_the_newest_turns(settings: Any)
 
 
 def test_a_question_longer_than_the_budget_is_still_asked(settings: Any) -> None:
-    settings.STREAMING = {**settings.STREAMING, "prompt_max_chars": 10}
+    settings.STREAMING = {**settings.STREAMING, "prompt_max_tokens": 3}
     ann = make_person()
     prompt = prompts.build_prompt(str(send(ann, make_conversation(ann), "x" * 100).generation))
     assert texts(prompt) == [("user", "x" * 100)]
@@ -182,7 +182,7 @@ def test_a_prompts_size_is_foretold_from_the_newest_answer_without_reading_the_h
 
 
 def test_a_foretold_size_stays_within_what_a_prompt_may_be(settings: Any) -> None:
-    settings.STREAMING = settings.STREAMING | {"prompt_max_chars": 400}
+    settings.STREAMING = settings.STREAMING | {"prompt_max_tokens": 100}
     ann = make_person("ann")
     conversation = make_conversation(ann)
     first = send(ann, conversation, "Hello")
