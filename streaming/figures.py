@@ -6,6 +6,8 @@ slots without anything are there, with zeros. Sync.
 
 from __future__ import annotations
 
+import operator
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,7 +51,11 @@ class Use:
             setattr(self, name, getattr(self, name) + row[name])
         for name in WAITS:
             if row[name]:
-                self.waits[name] = buckets.total((self.waits[name], row[name]))
+                self.waits[name] = list(map(operator.add, self.waits[name], row[name]))
+
+    def as_row(self) -> dict[str, Any]:
+        """As a row of a rollup has it."""
+        return {name: getattr(self, name) for name in AMOUNTS} | self.outcomes | self.waits
 
 
 @dataclass(slots=True)
@@ -84,13 +90,17 @@ class PersonUse:
 
 
 def use_over_time_and_by_model(since: datetime, until: datetime, step_s: int) -> tuple[list[UseSlot], dict[str, Use]]:
-    """Both from one query; models in the order of their tokens."""
+    """Both from one query; models in the order of their tokens. Slots of whole hours are read from hours."""
     slots = {start: UseSlot(start=start) for start in _starts(since, until, step_s)}
-    models: dict[str, Use] = {}
-    rows = UsageRollup.objects.filter(_within(since, until))
+    models: dict[str, Use] = defaultdict(Use)
+    cells: dict[tuple[datetime, str], Use] = defaultdict(Use)
+    rows = UsageRollup.objects.filter(_within(since, until, step_s))
     for row in rows.values("start", "model", *OUTCOMES, *AMOUNTS, *WAITS):
-        slots[floor(row["start"], step_s)].add(row)
-        models.setdefault(row["model"], Use()).add(row)
+        cells[floor(row["start"], step_s), row["model"]].add(row)
+    for (start, model), use in cells.items():  # far fewer than rows
+        row = use.as_row()
+        slots[start].add(row)
+        models[model].add(row)
     by_tokens = sorted(models.items(), key=lambda one: -(one[1].input_tokens + one[1].output_tokens))
     return list(slots.values()), dict(by_tokens)
 
@@ -130,7 +140,7 @@ def use_by_person(since: datetime, until: datetime, limit: int = 20) -> list[Per
 def load_over_time(since: datetime, until: datetime, step_s: int, *, lane: str = "") -> list[LoadSlot]:
     """Peaks and counts; `lane` "": the whole site, which alone has the counts."""
     slots = {start: LoadSlot(start) for start in _starts(since, until, step_s)}
-    rows = LoadRollup.objects.filter(_within(since, until), lane=lane)
+    rows = LoadRollup.objects.filter(_within(since, until, step_s), lane=lane)
     for row in rows.values("start", *PEAKS, *COUNTS):
         slot = slots[floor(row["start"], step_s)]
         for name in PEAKS:
@@ -144,13 +154,13 @@ def total(uses: Iterable[Use]) -> Use:
     """Of slots, models or lanes."""
     whole = Use()
     for use in uses:
-        row = {name: getattr(use, name) for name in AMOUNTS}
-        whole.add(row | use.outcomes | use.waits)
+        whole.add(use.as_row())
     return whole
 
 
-def _within(since: datetime, until: datetime) -> Q:
-    span_s = MINUTE_S if (until - since).total_seconds() <= MINUTES_FOR_S else HOUR_S
+def _within(since: datetime, until: datetime, step_s: int = MINUTE_S) -> Q:
+    is_short = (until - since).total_seconds() <= MINUTES_FOR_S
+    span_s = MINUTE_S if is_short and step_s % HOUR_S else HOUR_S
     return Q(span_s=span_s, start__gte=floor(since, span_s), start__lt=until)
 
 

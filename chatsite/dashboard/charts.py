@@ -9,10 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from django.utils.html import escape
+from django.utils.safestring import mark_safe
+
 Value = float | int | str | None
 #: Told apart in both schemes, and by those who see red and green alike.
 COLORS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#06b6d4", "#84cc16", "#ec4899", "#94a3b8")
 GREY: Final = "#94a3b8"
+
+
+def _row(row: list[Value]) -> str:
+    first, *others = ("–" if cell is None else escape(cell) for cell in row)
+    return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,10 @@ class Chart:
     def rows(self) -> Iterator[list[Value]]:
         for label, *values in zip(self.labels, *(one.values for one in self.series), strict=True):
             yield [label, *values]
+
+    def table(self) -> str:
+        """Its body; made here because a template takes ten times as long for some thousand cells."""
+        return mark_safe("".join(map(_row, self.rows())))
 
     def csv(self) -> str:
         """A cell that a spreadsheet would take for a formula gets a mark in front."""

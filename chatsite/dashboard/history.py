@@ -36,7 +36,7 @@ SPANS: Final = {
     span.key: span
     for span in (
         Span("1h", 3600, 60, "%H:%M"),
-        Span("24h", 86_400, 900, "%H:%M"),
+        Span("24h", 86_400, 3600, "%H:%M"),
         Span("7d", 7 * 86_400, 3 * 3600, "%a %H:%M"),
     )
 }

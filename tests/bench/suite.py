@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.bench import (
     machine,
     n_cost,
+    n_dashboard,
     n_delay,
     n_fanout,
     n_faults,
@@ -49,6 +50,7 @@ BENCHMARKS = {
         Benchmark("N11", "processor time per 1,000 tokens, 50 streams", n_cost.budget),
         Benchmark("N12", "200 streams arriving over 2 s, everything on two cores", n_cost.crowd),
         Benchmark("WAITING", "10,000 people wait in one lane: what that costs", n_waiting.crowd),
+        Benchmark("DASHBOARD", "the operators' pages, a million attempts, 10,000 live answers", n_dashboard.pages),
         Benchmark("LANES", "goals G1 to G9 of the lanes, beside the formulas of Gradio and Cloudflare", lanes.goals),
     )
 }
