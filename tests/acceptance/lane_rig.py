@@ -245,6 +245,11 @@ class LaneSite:
         with redis.Redis.from_url(self.demo.redis_url) as client:
             return str(until(lambda: client.get(keys.PACER_LEADER), "a pacer").decode())
 
+    def children_of(self, worker_id: str) -> list[int]:
+        """The processes that a worker process has started."""
+        found = subprocess.run(["pgrep", "-P", worker_id.split(":")[1]], capture_output=True, text=True)
+        return [int(pid) for pid in found.stdout.split()]
+
     async def kill_valkey_with_its_memory(self) -> None:
         """What it holds open is written to files that have no name any more."""
         shutil.rmtree(self.demo.data / "valkey" / "appendonlydir")

@@ -15,12 +15,13 @@ import pytest
 
 from tests.acceptance.fair_shares import Row, unfairness
 from tests.acceptance.lane_rig import LaneSite, Person
+from tests.acceptance.rig import is_alive
 from tests.acceptance.wait_record import judge
 from tests.simulator import Allowance
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
-
 IS_FULL = os.environ.get("CHATSITE_FULL") == "1"
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500 if IS_FULL else 400)]
+
 PEOPLE = 12
 QUESTIONS = 25 if IS_FULL else 6
 SCALE = 10.0
@@ -126,9 +127,9 @@ async def test_a_person_with_a_hundred_questions_delays_another_by_one_answer_at
     assert (seen["own_faults"], seen["most_running"]) == (0, 3)
 
 
-STORIES = 6 if IS_FULL else 2
-#: Asked to go on, it begins with the next character.
-GOES_ON = [f"sim-tokens=80,rate=20,repeat=0,seed={seed}" for seed in (1, 2, 3)]
+STORIES = 25 if IS_FULL else 2
+#: Of four seconds, or two where there are many. Asked to go on, it begins with the next character.
+GOES_ON = [f"sim-tokens=80,rate={40 if IS_FULL else 20},repeat=0,seed={seed}" for seed in (1, 2, 3)]
 
 
 def assert_each_call_is_explained(site: LaneSite) -> None:
@@ -158,8 +159,11 @@ async def test_nothing_is_lost_or_run_twice_when_a_worker_valkey_and_the_lanes_k
         running = set(site.streaming())
         await site.kill_valkey_with_its_memory()
         await site.until(lambda: set(site.streaming()) - running, "an answer that began after Valkey's death", 60)
-        await site.kill_worker(site.pacers_holder())
-        await site.all_ended(300)
+        holder = site.pacers_holder()
+        estimating = await site.until(lambda: site.children_of(holder), "a process that estimates", 60)
+        await site.kill_worker(holder)
+        await site.until(lambda: not any(map(is_alive, estimating)), "the end of the holder's processes", 30)
+        await site.all_ended(1200 if IS_FULL else 300)
 
         rows, seen = site.rows_of(people), site.simulator.limits()
         assert_each_call_is_explained(site)
