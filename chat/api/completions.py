@@ -19,7 +19,9 @@ from chat.api.following import Silence, ask_and_open, failure, follow_own
 from chat.api.models import Scope
 from chat.api.open_streams import OpenStream
 from chat.api.openai_format import ChatFormat
+from chat.api.openapi import CHAT_COMPLETION, OPENAI_PROBLEMS
 from chat.api.responses import SSE, error_response, stream_response
+from chat.api.schemas import ChatCompletion, OpenAIModel, OpenAIModelList
 from streaming import database
 from streaming import services as streaming
 from streaming.errors import Refused, StreamingError
@@ -29,18 +31,21 @@ from streaming.models import Generation
 router = Router(tags=["OpenAI-compatible"])
 #: Models have no birthday here; clients want a number.
 IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", description="the same key: the same answer, asked once")
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=64, description="the same: the same answer, asked once"),
 ]
 CREATED = 1_700_000_000
 
 
-@router.get("/models", auth=KeyAuth(Scope.READ), operation_id="list_models")
+@router.get("/models", auth=KeyAuth(Scope.READ), operation_id="list_models",
+            response={200: OpenAIModelList, **OPENAI_PROBLEMS})  # fmt: skip
 async def list_models(request: HttpRequest) -> HttpResponseBase:
     """The models that can be asked now."""
     return JsonResponse({"object": "list", "data": [_model(alias) for alias in _usable()]})
 
 
-@router.get("/models/{model}", auth=KeyAuth(Scope.READ), operation_id="retrieve_model")
+@router.get("/models/{model}", auth=KeyAuth(Scope.READ), operation_id="retrieve_model",
+            response={200: OpenAIModel, **OPENAI_PROBLEMS})  # fmt: skip
 async def retrieve_model(request: HttpRequest, model: str) -> HttpResponseBase:
     if model not in _usable():
         raise Refused(f"There is no model {model[:100]!r} here.", code="unknown_model")
@@ -55,7 +60,8 @@ def _model(alias: str) -> dict[str, Any]:
     return {"id": alias, "object": "model", "created": CREATED, "owned_by": "chatsite"}
 
 
-@router.post("/chat/completions", auth=KeyAuth(Scope.CHAT), operation_id="create_chat_completion")
+@router.post("/chat/completions", auth=KeyAuth(Scope.CHAT), operation_id="create_chat_completion",
+             openapi_extra=CHAT_COMPLETION, response={200: ChatCompletion, **OPENAI_PROBLEMS})  # fmt: skip
 async def create_chat_completion(
     request: HttpRequest, body: ChatCompletionBody, idempotency_key: IdempotencyKey = None
 ) -> HttpResponseBase:

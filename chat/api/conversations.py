@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Header, Query, Router, Status
+from pydantic import WithJsonSchema
 
 from chat import changes, people, selectors, services, sockets, waits
 from chat.access import NotFound, access_conversation, access_message
@@ -36,11 +37,16 @@ from streaming.hooks import AfterEnd
 
 router = Router(tags=["Conversations"])
 READ, CHAT = KeyAuth(Scope.READ), KeyAuth(Scope.CHAT)
+Place = Annotated[str, WithJsonSchema({"type": "string", "pattern": cursors.PLACE_PATTERN})]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=64, description="repeating it sends nothing twice"),
+]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 @router.get("", auth=READ, operation_id="list_conversations", response={200: ConversationPage, **PROBLEMS})
-async def list_conversations(request: HttpRequest, limit: Limit = 50, cursor: str | None = None) -> ConversationPage:
+async def list_conversations(request: HttpRequest, limit: Limit = 50, cursor: Place | None = None) -> ConversationPage:
     """The conversations you take part in, the last changed one first."""
     after = None if cursor is None else cursors.read_place(cursor)
     return await database.call(_page, key_of(request).user_id, limit, after)
@@ -140,9 +146,7 @@ async def send_message(
     request: HttpRequest,
     conversation_id: UUID,
     body: NewMessage,
-    idempotency_key: Annotated[
-        str | None, Header(alias="Idempotency-Key", description="repeating it sends nothing twice")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Status[Sent]:
     """Ask. The answer comes as a stream of events; who sends the same Idempotency-Key again gets the same stream."""
     user, name = key_of(request).user, _client_id(idempotency_key)

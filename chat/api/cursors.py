@@ -6,17 +6,19 @@ A stream's cursor is `<position>.<epoch>.<tag>`: the position alone could not pr
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from chat.api.errors import Invalid
 from streaming.events import Position
 
-_STREAM: Final = re.compile(r"(\d{1,15}-\d{1,15})(?:\.([0-9a-f]{0,32})\.([0-9a-f]{8}))?", re.ASCII)
+STREAM_PATTERN: Final = r"^([0-9]{1,15}-[0-9]{1,15})(?:\.([0-9a-f]{0,32})\.([0-9a-f]{8}))?$"
+PLACE_PATTERN: Final = r"^([0-9]{1,16})-([0-9]{1,18})$"
+_STREAM: Final = re.compile(STREAM_PATTERN.strip("^$"))
+_PLACE: Final = re.compile(PLACE_PATTERN.strip("^$"))
+_ZERO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,12 @@ def read_cursor(text: str, generation: str) -> Cursor:
 
 def write_place(at: datetime, pk: int) -> str:
     """A row's place in a list that is ordered by time."""
-    return base64.urlsafe_b64encode(f"{at.isoformat()} {pk}".encode()).decode().rstrip("=")
+    return f"{(at - _ZERO) // timedelta(microseconds=1)}-{pk}"
 
 
 def read_place(text: str) -> tuple[datetime, int]:
     """Raises Invalid."""
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
-        at, _, pk = raw.partition(" ")
-        moment, number = datetime.fromisoformat(at), int(pk)
-    except (ValueError, binascii.Error):
-        raise Invalid("This is no cursor of this list.", param="cursor", code="bad_cursor") from None
-    if moment.tzinfo is None or not 0 <= number < 2**63:
+    found = _PLACE.fullmatch(text)
+    if found is None:
         raise Invalid("This is no cursor of this list.", param="cursor", code="bad_cursor")
-    return moment, number
+    return _ZERO + timedelta(microseconds=int(found[1])), int(found[2])

@@ -32,6 +32,10 @@ CHAT_STREAM: Final[dict[str, Any]] = _streamed("text/event-stream", "`stream_sta
 CHAT_LINES: Final[dict[str, Any]] = _streamed("application/x-ndjson", "one event per line")
 
 
+#: Beside the JSON object that django-ninja documents.
+CHAT_COMPLETION: Final[dict[str, Any]] = {"responses": {200: {"content": {"text/event-stream": _TEXT}}}}
+
+
 def name_errors(document: dict[str, Any], media_type: str) -> dict[str, Any]:
     """Errors have their own media type, which django-ninja does not know, and a title."""
     for path in document["paths"].values():

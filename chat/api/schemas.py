@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from chat.command_fields import MESSAGE_MAX_CHARS
+from chat.command_fields import MESSAGE_MAX_CHARS, Wrong, read_text
 
 TITLE_MAX_CHARS = 120
 Status = Literal["queued", "admitted", "streaming", "completed", "stopped", "interrupted", "failed", "expired"]
+
+
+def _storable(text: str) -> str:
+    try:
+        return str(read_text(text))
+    except Wrong as wrong:
+        raise ValueError(wrong.reason) from None
+
+
+#: PostgreSQL refuses NUL, and lone surrogates have no bytes.
+Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"pattern": "^[^\\u0000\\ud800-\\udfff]*$"})]
 
 
 class _Asked(BaseModel):
@@ -20,16 +31,16 @@ class _Asked(BaseModel):
 
 
 class NewConversation(_Asked):
-    title: str = Field("", max_length=TITLE_MAX_CHARS)
-    system_prompt: str = Field("", max_length=20_000)
+    title: Text = Field("", max_length=TITLE_MAX_CHARS)
+    system_prompt: Text = Field("", max_length=20_000)
 
 
 class ChangedConversation(_Asked):
-    title: str = Field(max_length=TITLE_MAX_CHARS)
+    title: Text = Field(max_length=TITLE_MAX_CHARS)
 
 
 class NewMessage(_Asked):
-    text: str = Field(min_length=1, max_length=MESSAGE_MAX_CHARS)
+    text: Text = Field(min_length=1, max_length=MESSAGE_MAX_CHARS, json_schema_extra={"pattern": "\\S"})
     model: str | None = Field(None, min_length=1, max_length=100, description="alias; without one, the site's default")
 
 
@@ -173,3 +184,26 @@ class OpenAIError(BaseModel):
 
 class OpenAIProblem(BaseModel):
     error: OpenAIError
+
+
+class OpenAIModel(BaseModel):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class OpenAIModelList(BaseModel):
+    object: Literal["list"]
+    data: list[OpenAIModel]
+
+
+class ChatCompletion(BaseModel):
+    """As OpenAI has it; with `stream`, `chat.completion.chunk` events and `[DONE]` instead."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any]

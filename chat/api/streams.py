@@ -9,11 +9,12 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Header, Query, Router, Status
+from pydantic import WithJsonSchema
 
 from chat.api import conf, event_format, leaving, open_streams, sse
 from chat.api.access import access_row, access_stream, check_may_stop
 from chat.api.bearer import KeyAuth, key_of
-from chat.api.cursors import Cursor, read_cursor
+from chat.api.cursors import STREAM_PATTERN, Cursor, read_cursor
 from chat.api.errors import Invalid, problem_of, status_of
 from chat.api.event_format import EventFormat
 from chat.api.models import ApiKey, Scope
@@ -30,6 +31,9 @@ from streaming.models import Generation
 from streaming.states import TERMINAL
 
 router = Router(tags=["Streams"])
+_Id = Annotated[str, WithJsonSchema({"type": "string", "pattern": STREAM_PATTERN})]
+StartingAfter = Annotated[_Id | None, Query(description="the id of the last event that you have")]
+LastEventId = Annotated[_Id | None, Header(alias="Last-Event-ID", description="the same, as EventSource sends it")]
 #: What a browser's EventSource waits before it comes back.
 RETRY_MS: Final = 1000
 _FORMS: Final = {"application/x-ndjson": NDJSON, "application/jsonl": JSONL, "application/json": NDJSON}
@@ -40,18 +44,16 @@ _FORMS: Final = {"application/x-ndjson": NDJSON, "application/jsonl": JSONL, "ap
 async def read_events(
     request: HttpRequest,
     stream_id: UUID,
-    starting_after: Annotated[str | None, Query(description="the id of the last event that you have")] = None,
-    last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="the same, as EventSource sends it")
-    ] = None,
+    starting_after: StartingAfter = None,
+    last_event_id: LastEventId = None,
 ) -> HttpResponseBase:
     """The events of an answer: those after the one that you have, then live ones, until the end. Server-sent events,
     or lines of JSON with `Accept: application/x-ndjson`. Without an id, or if it cannot be gone on from there, a
     snapshot of the text comes first. After the end there is nothing more: 204."""
     key, generation = key_of(request), str(stream_id)
     form = _form(request.headers.get("Accept", "*/*"))
-    given = starting_after or last_event_id
-    cursor = read_cursor(given, generation) if given else None
+    given = (last_event_id or None) if starting_after is None else starting_after
+    cursor = None if given is None else read_cursor(given, generation)
     home, has_all = await database.call(_look, key, stream_id, cursor)
     if has_all:
         return HttpResponse(status=204)
