@@ -16,7 +16,11 @@ ROLES = {Participant.Role.OWNER: _("owner"), Participant.Role.MEMBER: _("member"
 
 class AddPersonForm(forms.Form):
     username = forms.CharField(max_length=150)
-    role = forms.ChoiceField(choices=[*ROLES.items()], initial=Participant.Role.MEMBER)
+    role = forms.ChoiceField(
+        choices=[*ROLES.items()],
+        initial=Participant.Role.MEMBER,
+        widget=forms.Select(attrs={"aria-label": _("Role")}),
+    )
 
 
 class InviteForm(forms.Form):

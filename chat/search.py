@@ -36,7 +36,7 @@ EXCERPT_CHARS: Final = 180
 #: Steps of SQLite's machine between two looks at the clock.
 STEPS: Final = 20_000
 
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(r"[^\W_]+")  # PostgreSQL takes an underscore for a space
 # Scripts that put no spaces between words: PostgreSQL's parser takes a whole sentence for one word.
 _UNSPACED: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003134f]"

@@ -74,11 +74,16 @@ class Person:
         self.wait_live()
         return self
 
-    def invite(self, name: str) -> None:
+    def invite(self, name: str, role: str = "member") -> None:
+        """Into this conversation, or, if it was a private one, into its copy, where the page goes."""
         self.page.click(".people-button")
         self.page.fill("#people [name=username]", name)
+        self.page.select_option("#people form:has([name=username]) [name=role]", role)
         self.page.click("#people button:text('Add')")
+        self.page.wait_for_selector(f"#people .people-name:text-is('{name}')")
         self.wait_live()
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_selector("#people", state="hidden")
 
     # Doing things
 

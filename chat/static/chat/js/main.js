@@ -57,7 +57,7 @@ const page = new ConversationPage(
     announcer,
     composer,
     showHeading,
-    goneAway: () => isDeleted || askServer(),
+    goneAway: () => isDeleted || farewell(gettext("You no longer take part in this conversation.")),
   },
   initial,
 );
@@ -168,7 +168,12 @@ async function stop() {
 function deleted({ conversation, user }) {
   if (conversation !== state.id) return;
   isDeleted = true;
-  showAlert(element("farewell"), interpolate(gettext("%(name)s deleted this conversation."), user));
+  farewell(interpolate(gettext("%(name)s deleted this conversation."), user));
+}
+
+/** There is nothing more to do here; what one has read stays until one goes. */
+function farewell(sentence) {
+  showAlert(element("farewell"), sentence);
   for (const dock of document.querySelectorAll(".dock")) dock.hidden = true;
 }
 
@@ -184,7 +189,7 @@ function showTarget() {
 
 function showHeading({ title, participants, reply_policy: policy }) {
   const own = participants.find(({ id }) => id === initial.user);
-  if (own !== undefined && own.role !== initial.role) askServer(); // what one may do here has changed
+  if (own !== undefined && own.role !== initial.role) location.reload(); // what one may do here has changed
   element("title").textContent = title;
   document.title = interpolate(gettext("%(title)s · Chat"), { title });
   people.showPeople(participants);

@@ -63,7 +63,10 @@ export class PeopleDialog {
     item.querySelector(".avatar").classList.add(`tone-${id % TONES}`);
     item.querySelector(".avatar").textContent = [...name][0]?.toUpperCase() ?? "";
     item.querySelector(".people-name").textContent = shown;
-    for (const form of item.querySelectorAll("form")) form.action = form.action.replace("/people/0/", `/people/${id}/`);
+    for (const form of item.querySelectorAll("form")) {
+      // The attribute: a template's document has no address to which the property could be relative.
+      form.setAttribute("action", form.getAttribute("action").replace("/people/0/", `/people/${id}/`));
+    }
     const [select, label, remove] = ["select", ".people-role", '[data-action="remove"]'].map((part) =>
       item.querySelector(part),
     );
