@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import http.server
+import json
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from websockets.sync.client import connect
 
 from chatsite.client.site import Site as Api
 from tests.acceptance.chat_client import ChatClient
@@ -110,9 +112,28 @@ QUESTION = {"model": HELD, "messages": [{"role": "user", "content": "Go on"}], "
 
 
 @pytest.mark.parametrize("server", ["ours", "careless"])
-def test_the_first_text_comes_as_a_chat_completion_before_the_second_is_sent(front: Front, server: str) -> None:
-    seconds = front.late_text(server, "/v1/chat/completions", "text/event-stream", QUESTION)
-    check(f"chat completion through {server}", seconds)
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/v1/chat/completions", "text/event-stream"),
+        ("/v1/chat/stream", "text/event-stream"),
+        ("/v1/chat/stream/json", "application/x-ndjson"),
+    ],
+)
+def test_the_first_text_of_a_program_s_question_comes_before_the_second_is_sent(
+    front: Front, server: str, path: str, accept: str
+) -> None:
+    check(f"{path} through {server}", front.late_text(server, path, accept, QUESTION))
+
+
+def test_the_first_text_comes_through_the_socket_of_programs_before_the_second_is_sent(front: Front) -> None:
+    url = f"ws://127.0.0.1:{front.ports['ours']}/v1/chat/ws"
+    headers = {"Authorization": f"Bearer {front.site.key}"}
+    with connect(url, additional_headers=headers, proxy=None) as socket:
+        socket.send(json.dumps({"model": HELD, "messages": QUESTION["messages"]}))
+        while (stamp := STAMP.search(str(socket.recv(60)))) is None:
+            pass
+        check("/v1/chat/ws through ours", time.time() - int(stamp[1]) / 1e9)
 
 
 def test_what_does_not_listen_to_our_headers_holds_text_back(front: Front) -> None:
