@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat import list_views, message_views, people_views, preferences, views, words
+from chat import list_views, message_views, people_views, preferences, usage_views, views, words
 
 ONE = "conversations/<uuid:conversation_id>/"
 PERSON = f"{ONE}people/<int:person_id>/"
@@ -24,5 +24,6 @@ urlpatterns = [
     path(f"{ONE}invite/", people_views.conversation_invite, name="conversation_invite"),
     path(f"{ONE}invite/withdraw/", people_views.conversation_invite_withdraw, name="conversation_invite_withdraw"),
     path("invite/<str:token>/", people_views.invite, name="invite"),
+    path("usage/", usage_views.usage_page, name="usage"),
     path("search/", list_views.search_page, name="search"),
 ]
