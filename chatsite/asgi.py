@@ -16,6 +16,7 @@ from django.conf import settings
 from django.urls import re_path
 
 from chat.routing import program_urlpatterns, websocket_urlpatterns
+from chatsite.log_context import LogContext
 from chatsite.probes import Probes
 from chatsite.readiness import say_ready
 
@@ -23,10 +24,11 @@ of_pages = OriginValidator(
     AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),  # type: ignore[arg-type]  # wants a private class
     settings.ALLOWED_ORIGINS,
 )
-application = ProtocolTypeRouter(
+_protocols = ProtocolTypeRouter(
     {
         "http": Probes(django_application, settings.METRICS_TOKEN),
         "websocket": URLRouter([*program_urlpatterns, re_path("", of_pages)]),  # type: ignore[list-item]
     }
 )
+application = LogContext(_protocols)
 say_ready()

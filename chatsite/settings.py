@@ -5,11 +5,13 @@ Order as in Django's documentation, then what belongs to Channels, Celery and th
 
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
 
 from chatsite.admin_look import UNFOLD as UNFOLD
+from chatsite.log_format import quiet_loggers
 from chatsite.offers import offered_auto, offered_models
 
 env = environ.Env()
@@ -148,11 +150,24 @@ CONTENT_SECURITY_POLICY = {
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# "line" for people, "json" for machines.
+LOG_FORMAT = env.str("LOG_FORMAT", default="line")
+_secrets = [
+    SECRET_KEY,
+    *(env.str(name, default="") for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "METRICS_TOKEN")),
+]
+_secrets += [
+    urlsplit(env.str(name, default="")).password or "" for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "chatsite.log_format.Lines", "secrets": _secrets},
+        "json": {"()": "chatsite.log_format.JsonLines", "secrets": _secrets},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "loggers": quiet_loggers(),
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
 }
 

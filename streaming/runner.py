@@ -15,6 +15,7 @@ from typing import Final
 
 from django.db import DatabaseError
 from redis import RedisError
+from structlog.contextvars import bind_contextvars
 
 from streaming import conf, database, lifecycle, metrics, services
 from streaming.cancellation import cancel
@@ -74,6 +75,7 @@ class Runner:
             return None
         if claim is None:
             return Parting()
+        bind_contextvars(attempt=claim.attempt)
         run = Run(claim, self._publisher, lane)
         self.runs.add(run)
         metrics.streams_running(len(self.runs))

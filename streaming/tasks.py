@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from structlog.contextvars import bound_contextvars
 
 from streaming import bridge, conf
 from streaming.dispatcher import TASK_NAME
@@ -18,7 +19,8 @@ _probes = WorkerProbes()
 
 @shared_task(name=TASK_NAME)
 def run_generation(generation_id: str, admission: int, lane: str, handed_ms: int = 0) -> None:
-    bridge.get().run_generation(Ticket(generation_id, admission, lane, handed_ms))
+    with bound_contextvars(task_id=current_task.request.id if current_task else None, generation_id=generation_id):
+        bridge.get().run_generation(Ticket(generation_id, admission, lane, handed_ms))
 
 
 @worker_ready.connect

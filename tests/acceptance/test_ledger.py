@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import urllib.error
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ ENV = {
     "WORKER_PROBES": "127.0.0.1:0",
     "OPENAI_PRICE": ",".join(f"{name}={value}" for name, value in PRICE.items()),
     "TITLE_MODEL": "off",
+    "LOG_FORMAT": "json",
+    "LOG_LEVEL": "INFO",
     "USER_TOKENS_PER_DAY": "10000000",
 }
 
@@ -174,6 +177,20 @@ def assert_metrics_agree(demo: Demo, workers: Samples, web: Samples) -> None:
     assert web.by("chat_shed_total", "reason") == {"budget_spent": 1}
 
 
+def assert_logs_keep_secrets(demo: Demo, simulator: SimulatorProcess) -> None:
+    """Ids, but neither what was asked and answered nor keys."""
+    said = [line[line.index("{") :] for line in demo.lines if '{"' in line]
+    events = [json.loads(line) for line in said]
+    assert {event["generation_id"] for event in events if "generation_id" in event}
+    assert any("attempt" in event and "task_id" in event for event in events)
+    text = "\n".join(demo.lines)
+    for exchange in simulator.log():
+        assert exchange["text"][:30] not in text or not exchange["text"]
+    for secret in ("Please go on,", "May I?", "for-tests", *demo.passwords().values()):
+        lines = [line for line in demo.lines if secret in line and not line.startswith(("  ", "demo", "log in"))]
+        assert not any("{" in line for line in lines), (secret, lines)
+
+
 async def test_all_books_agree_with_what_the_provider_logged(demo: Demo, simulator: SimulatorProcess) -> None:
     counted = await traffic(demo, simulator)
     pending = "SELECT 1 FROM streaming_attempt WHERE ended_at IS NULL OR NOT in_rollup"
@@ -184,6 +201,7 @@ async def test_all_books_agree_with_what_the_provider_logged(demo: Demo, simulat
     assert_rollups_agree(demo)
     workers = counted + worker_metrics(demo, demo.pid("worker 1"))
     assert_metrics_agree(demo, workers, scrape(f"{demo.url}metrics"))
+    assert_logs_keep_secrets(demo, simulator)
 
 
 def test_a_web_process_says_whether_it_is_ready_and_tells_strangers_nothing(demo: Demo) -> None:
