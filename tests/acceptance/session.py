@@ -47,6 +47,6 @@ class Session:
 
     def first_conversation(self) -> str:
         """The id of the newest conversation on the person's list."""
-        link = re.search(r"/conversations/([0-9a-f-]{36})/", self.get("/"))
+        link = re.search(r'href="/conversations/([0-9a-f-]{36})/', self.get("/"))
         assert link is not None, "no conversation"
         return link[1]
