@@ -118,6 +118,7 @@ def initial_state(changed: ConversationChanged, role: str, user_id: int) -> dict
         "participants": changed.participants,
         "messages": [{**message, "text": None} for message in changed.messages],
         "older": bool(changed.older),
+        "told": changed.told,
         "role": role,
         "user": user_id,
     }

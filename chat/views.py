@@ -33,7 +33,7 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     at = _number(request, "at")
     before = _number(request, "before") if at is None else selectors.page_end_after(found.pk, at)
     shown = selectors.message_page(found.pk, before)
-    changed = selectors.conversation_changed(found, shown.messages, complete=True, older=shown.older)
+    changed = selectors.conversation_changed(found, shown.messages, complete=True, older=shown.older, told=True)
     role = next(person["role"] for person in changed.participants if person["id"] == user_id)
     context = {
         "conversation": changed,

@@ -121,3 +121,19 @@ def test_on_a_phone_the_facts_are_folded(person: Come) -> None:
     assert not ann.page.locator(".message-facts p").last.is_visible()
     summary.click()
     assert "demo" in ann.page.locator(".message-facts p").last.inner_text()
+
+
+def test_everybody_sees_the_instructions_and_only_those_who_write_change_them(person: Come) -> None:
+    ann, bob = person("ann"), person("bob")
+    address = ann.start_conversation()
+    ann.invite("bob")
+    bob.open(address)
+    ann.page.click("#instructions-open")
+    ann.page.fill("#instructions-text", "Answer in verse.")
+    ann.page.click("#instructions-form button")
+    bob.page.click("#told-prompt button")
+    assert bob.page.input_value("#instructions-text") == "Answer in verse."
+    bob.page.keyboard.press("Escape")
+    ann.page.reload()
+    ann.page.click("#told-prompt button")
+    assert ann.page.input_value("#instructions-text") == "Answer in verse."

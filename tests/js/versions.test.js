@@ -35,6 +35,15 @@ test("a late frame does not take away what a newer one brought back", () => {
   assert.deepEqual(state.fold({ ...late, revision: 8 }).removed, [1]);
 });
 
+test("what models are told is kept until a frame tells of it anew", () => {
+  const state = new ConversationState({ conversation: "c", revision: 1, messages: [], participants: [], older: false });
+  const frame = (revision, more) => ({ revision, title: "t", participants: [], messages: [], removed: [], ...more });
+  assert.deepEqual(state.told, { system_prompt: "", summary: null });
+  state.fold(frame(2, { told: { system_prompt: "Be brief.", summary: null } }));
+  state.fold(frame(3));
+  assert.equal(state.told.system_prompt, "Be brief.");
+});
+
 /** A composer that only remembers. */
 function editing(save) {
   const composer = { text: "draft", alert: "" };

@@ -17,6 +17,8 @@ function turn({ id, role, parent }) {
   return role === "assistant" ? (parent ?? id) : id;
 }
 
+const NOTHING_TOLD = Object.freeze({ system_prompt: "", summary: null });
+
 /**
  * One conversation as this page knows it: a fold over `conversation.changed`, message by message. `revision` is the
  * newest one up to which nothing is missing.
@@ -24,8 +26,8 @@ function turn({ id, role, parent }) {
 export class ConversationState {
   #messages = new Map();
 
-  constructor({ conversation, revision, title, reply_policy, participants, messages, older }) {
-    Object.assign(this, { id: conversation, revision, title, reply_policy, participants, older });
+  constructor({ conversation, revision, title, reply_policy, participants, messages, older, told = NOTHING_TOLD }) {
+    Object.assign(this, { id: conversation, revision, title, reply_policy, participants, older, told });
     for (const message of messages) this.#messages.set(message.id, message);
   }
 
@@ -72,6 +74,7 @@ export class ConversationState {
     for (const id of removed) this.#messages.delete(id);
     if (frame.complete) this.older = frame.older ?? false;
     if (frame.revision >= this.revision) Object.assign(this, newest(frame));
+    if (frame.told !== undefined && frame.revision >= this.revision) this.told = frame.told;
     if (!hole) this.revision = frame.complete ? frame.revision : Math.max(this.revision, frame.revision);
     return { hole, messages, removed };
   }

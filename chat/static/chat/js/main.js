@@ -15,6 +15,7 @@ import { showAlert } from "chat/forms.js";
 import { Follower } from "chat/scroll.js";
 import { Sending, refusal } from "chat/sending.js";
 import { setUpShell } from "chat/shell.js";
+import { Told } from "chat/told.js";
 import { TypingLine } from "chat/typing.js";
 import { WaitMemory } from "chat/wait_memory.js";
 import { refusalSentence } from "chat/wait_words.js";
@@ -40,6 +41,7 @@ const follower = new Follower(element("transcript"), element("messages"), elemen
 const epochMs = () => performance.timeOrigin + performance.now();
 const composer = initial.role === "viewer" ? null : setUpComposer();
 const editing = composer === null ? null : setUpEditing();
+const told = setUpTold();
 const page = new ConversationPage(
   client,
   state,
@@ -149,6 +151,16 @@ function setUpEditing() {
   }
 }
 
+function setUpTold() {
+  const parts = {
+    dialog: element("instructions"), opener: element("instructions-open"), form: element("instructions-form"),
+    text: element("instructions-text"), alert: element("instructions-alert"), promptLine: element("told-prompt"),
+    summaryLine: element("told-summary"), summaryText: element("told-summary-text"),
+  };
+  const conversation = state.id;
+  return new Told(parts, (text) => client.send("conversation.instruct", { conversation, system_prompt: text }));
+}
+
 async function fetchText(id) {
   const response = await fetch(`messages/${id}/`);
   if (!response.ok) throw new Error(gettext("This is not possible right now. Try again soon."));
@@ -187,7 +199,8 @@ function showTarget() {
   if (location.hash.startsWith("#message-")) document.querySelector(":target")?.scrollIntoView({ block: "center" });
 }
 
-function showHeading({ title, participants, reply_policy: policy }) {
+function showHeading({ title, participants, reply_policy: policy, told: nowTold }) {
+  told.show(nowTold);
   const own = participants.find(({ id }) => id === initial.user);
   if (own !== undefined && own.role !== initial.role) location.reload(); // what one may do here has changed
   element("title").textContent = title;
