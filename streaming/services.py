@@ -179,7 +179,7 @@ def mark_stopped(generation_ids: Iterable[str]) -> None:
 def forget_texts(generation_ids: Iterable[UUID]) -> None:
     """What was answered is gone for good; who asked which model, and what that cost, stays for the ledger."""
     ended = Generation.objects.filter(pk__in=list(generation_ids), status__in=TERMINAL)
-    ended.update(text="", sha256="", text_bytes=0)
+    ended.update(text="", blocks="", sha256="", text_bytes=0)
 
 
 async def request_stop(generation_id: str) -> str:

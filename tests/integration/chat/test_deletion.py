@@ -116,6 +116,7 @@ def test_after_a_while_its_rows_and_texts_are_gone_and_the_ledger_is_not() -> No
     kept, conversation = make_conversation(ann), make_conversation(ann)
     sent = send(ann, conversation, "A secret?")
     end(sent.generation, "A secret.")
+    Generation.objects.filter(pk=sent.generation).update(blocks="<p>A secret.</p>")
     end(send(ann, kept).generation, "Kept.")
     errand = Generation.objects.exclude(pk=sent.generation).first()
     assert errand is not None
@@ -127,7 +128,7 @@ def test_after_a_while_its_rows_and_texts_are_gone_and_the_ledger_is_not() -> No
     assert [*Conversation.objects.all()] == [kept]
     assert not Message.objects.filter(text__contains="secret").exists()
     row = Generation.objects.get(pk=sent.generation)
-    assert (row.text, row.sha256, row.status, row.user) == ("", "", "completed", ann)
+    assert (row.text, row.blocks, row.sha256, row.status, row.user) == ("", "", "", "completed", ann)
     assert row.attempts.count() == 1
     assert selectors.message_page(kept.pk).messages[1]["text"] == "Kept."
     with pytest.raises(NotFound):
