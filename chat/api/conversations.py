@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from django.http import HttpRequest
 from ninja import Header, Query, Router, Status
 from pydantic import WithJsonSchema
 
-from chat import changes, people, selectors, services, sockets, waits
+from chat import changes, deletion, people, selectors, services, sockets, waits
 from chat.access import NotFound, access_conversation, access_message
 from chat.api import cursors, places
 from chat.api.bearer import KeyAuth, key_of
@@ -33,6 +34,7 @@ from chat.api.schemas import (
 from chat.command_fields import Wrong, read_name
 from chat.models import Participant
 from streaming import database
+from streaming import services as streaming
 from streaming.hooks import AfterEnd
 
 router = Router(tags=["Conversations"])
@@ -108,6 +110,15 @@ async def rename_conversation(request: HttpRequest, conversation_id: UUID, body:
     return await database.call(_one, user, conversation_id)
 
 
+@router.delete("/{uuid:conversation_id}", auth=CHAT, operation_id="delete_conversation",
+               response={204: None, **PROBLEMS})  # fmt: skip
+async def delete_conversation(request: HttpRequest, conversation_id: UUID) -> Status[None]:
+    """Away with it, for everybody; only an owner may. Answers that are being written stop."""
+    deleted = await database.call(deletion.delete_conversation, key_of(request).user, conversation_id)
+    await to_end(deleted.after, deleted.stopping)
+    return Status(204, None)
+
+
 @router.get("/{uuid:conversation_id}/messages", auth=READ, operation_id="list_messages",
             response={200: MessagePage, **PROBLEMS})  # fmt: skip
 async def list_messages(
@@ -181,13 +192,15 @@ def _client_id(idempotency_key: str | None) -> str:
         raise Invalid(f"An Idempotency-Key {wrong.reason}.", param="Idempotency-Key", code=wrong.code) from None
 
 
-async def to_end(after: AfterEnd) -> None:
+async def to_end(after: AfterEnd, stopping: Iterable[str] = ()) -> None:
     """What is to be done after a commit is done, also if the program goes away meanwhile."""
     done = asyncio.Event()
 
     async def carry_out() -> None:
         try:
             await changes.carry_out(after)
+            for generation in stopping:
+                await streaming.request_stop(generation)
         finally:
             done.set()
 

@@ -142,6 +142,22 @@ class Stopped(BaseModel):
     status: Status
 
 
+class ModelUse(BaseModel):
+    """`requests`: to the model's provider; an answer may have needed several."""
+
+    model: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_usd: float | None
+
+
+class Use(BaseModel):
+    since: str
+    models: list[ModelUse]
+
+
 class Wait(BaseModel):
     p50_s: float | None
     p90_s: float | None

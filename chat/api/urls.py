@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat.api import catalogue, chat_stream, completions, conversations, pages, streams
+from chat.api import catalogue, chat_stream, completions, conversations, pages, streams, usage
 from chat.api.ninja_api import make_api
 
 openai_api = make_api(
@@ -22,6 +22,7 @@ own_api = make_api(
 own_api.add_router("conversations", conversations.router)
 own_api.add_router("streams", streams.router)
 own_api.add_router("models", catalogue.router)
+own_api.add_router("usage", usage.router)
 
 urlpatterns = [
     path("v1/", openai_api.urls),
