@@ -34,7 +34,8 @@ HELD: Final = f"sim-tokens=2+first=0.7+rate={1 / HELD_S}+stamp=1"
 _KEYS = """
 from django.contrib.auth import get_user_model
 from chat.api import keys
-made = [keys.create_key(get_user_model().objects.get(username=name), "tests") for name in ("ann", "bob", "ann")]
+people = {name: get_user_model().objects.get(username=name) for name in ("ann", "bob")}
+made = [keys.create_key(people[name], "tests") for name in ("ann", "bob", "ann", "bob", "bob")]
 keys.revoke_key(made[2].key)
 print(*(one.token for one in made))
 """
@@ -42,13 +43,14 @@ print(*(one.token for one in made))
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`key` is ann's, `other_key` bob's. `folder`: for files of programs."""
+    """`key` is ann's, the others bob's: how much may be asked is counted by key. `folder`: for files of programs."""
 
     demo: Demo
     simulator: SimulatorProcess
     key: str
     other_key: str
     revoked_key: str
+    more_keys: tuple[str, str]
     folder: Path
 
     @property
@@ -77,5 +79,5 @@ def environment(simulator: SimulatorProcess) -> dict[str, str]:
 
 
 def site_of(demo: Demo, simulator: SimulatorProcess, folder: Path) -> Site:
-    key, other, revoked = demo.manage("shell", "--no-imports", "-c", _KEYS).split()
-    return Site(demo, simulator, key, other, revoked, folder)
+    key, other, revoked, *more = demo.manage("shell", "--no-imports", "-c", _KEYS).split()
+    return Site(demo, simulator, key, other, revoked, (more[0], more[1]), folder)
