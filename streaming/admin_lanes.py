@@ -52,6 +52,11 @@ LABELS: Final = {
 class LaneForm(forms.ModelForm):  # type: ignore[type-arg]
     """The fields of a lane with what `limit_rules` knows of them."""
 
+    why = forms.CharField(
+        label=gettext_lazy("Why"), max_length=200, help_text=gettext_lazy("Stands in the audit trail."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )  # fmt: skip
+
     class Meta:
         model = Lane
         fields = tuple(RULES)
@@ -86,7 +91,6 @@ class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
     form = LaneForm
     list_display = ("name", "models", "rates", "at_once", "blocked", "estimates", "updated_at")
     readonly_fields = ("name", "models", "blocked", "estimates", "updated_at")
-    actions = ("unblock",)
     fieldsets = (
         (None, {"fields": ("name", "models", "blocked", "estimates", "updated_at")}),
         (
@@ -102,6 +106,11 @@ class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
             {"fields": (("burst_s", "handoff_s"), ("pace", "ramp_start"), "adopt_higher")},
         ),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Lane | None = None) -> Any:
+        """Whoever may only look is not asked why."""
+        asks = ((gettext_lazy("The change"), {"fields": ("why",)}),)
+        return (*self.fieldsets, *asks) if self.has_change_permission(request, obj) else self.fieldsets
 
     def has_view_permission(self, request: HttpRequest, obj: Lane | None = None) -> bool:
         return request.user.has_perm("streaming.view_numbers") or self.has_change_permission(request, obj)
@@ -125,9 +134,11 @@ class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
         return rows
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """The audit trail says from what to what."""
+        """The audit trail says from what to what, and why."""
         before, after = form.initial, form.cleaned_data
-        return ", ".join(f"{LABELS[name]}: {before.get(name)} → {after[name]}" for name in form.changed_data)
+        changed = [name for name in form.changed_data if name in LABELS]
+        changes = ", ".join(f"{LABELS[name]}: {before.get(name)} → {after[name]}" for name in changed)
+        return f"{changes or 'Nothing changed'}: {after['why']}"
 
     def save_model(self, request: HttpRequest, obj: Lane, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -136,16 +147,6 @@ class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
     def _apply(self, request: HttpRequest, lane: Lane) -> None:
         if not async_to_sync(lane_settings.apply)(lane.name, lane.limits()):
             self.message_user(request, _("Lane {}: {}").format(lane.name, _LATER), messages.WARNING)
-
-    @admin.action(description="Unblock: let the selected lanes go on", permissions=["change"])
-    def unblock(self, request: HttpRequest, rows: QuerySet[Lane]) -> None:
-        for lane in rows:
-            if async_to_sync(lane_settings.unblock)(lane.name):
-                rows.filter(pk=lane.pk).update(blocked_reason="")
-                self.message_user(request, f"The lane {lane.name} goes on.", messages.SUCCESS)
-            else:
-                sentence = "the waiting line cannot be reached just now, so it is still blocked. Try again."
-                self.message_user(request, f"Lane {lane.name}: {sentence}", messages.ERROR)
 
     @admin.display(description=gettext_lazy("models"))
     def models(self, lane: Lane) -> str:

@@ -73,12 +73,13 @@ def hold(lane: str, kind: Literal["pause", "drain"], reason: str, until: datetim
 
 
 def release(lane: str) -> None:
-    """Withdraw the order, and what a provider's refusal closed."""
-    Lane.objects.filter(pk=lane).update(held="", held_reason="", held_until=None, blocked_reason="")
+    """Withdraw the order; `apply_order` also ends what a provider's refusal closed."""
+    Lane.objects.filter(pk=lane).update(held="", held_reason="", held_until=None)
 
 
 def apply_order(lane: str) -> bool:
-    """As the row says it now. Never raises; False: the pacer does it within a second of Redis' return."""
+    """As the row says it now; without an order nothing blocks it any more. Never raises; False: the pacer brings the
+    order into force within a second of Redis' return, and what a provider's refusal closed stays closed."""
     order = Lane.objects.get(pk=lane).hold()
 
     async def apply() -> bool:
@@ -86,7 +87,11 @@ def apply_order(lane: str) -> bool:
             return await lane_settings.hold(lane, order)
         return await lane_settings.release(lane) and await lane_settings.unblock(lane)
 
-    return redis_client.ask(lambda _: apply(), 2 * lane_settings.APPLY_TIMEOUT_S + 1)
+    if not redis_client.ask(lambda _: apply(), 2 * lane_settings.APPLY_TIMEOUT_S + 1):
+        return False
+    if order is None:
+        Lane.objects.filter(pk=lane).update(blocked_reason="")
+    return True
 
 
 def order_worker(worker_id: str, order: worker_orders.Order) -> None:

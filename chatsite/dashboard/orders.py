@@ -123,7 +123,10 @@ def _release(given: Given) -> Done:
     with transaction.atomic():
         steering.release(given.target.pk)
         audit.note(given.request, given.target, "Resumed", given.why)
-    return _in_force(given.target.pk, _("The lane goes on."))
+    done = _in_force(given.target.pk, _("The lane goes on."))
+    if done.is_late and given.target.blocked_reason:  # the lane alone knows: its row would only repeat it
+        return Done(_("Redis cannot be reached just now, so the lane is still blocked. Try again."), is_late=True)
+    return done
 
 
 def _in_force(lane: str, message: Any) -> Done:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
@@ -27,7 +28,7 @@ URL = "/admin/streaming/lane/kitchen/change/"
 FORM = {
     "requests_per_minute": "", "input_tokens_per_minute": "", "output_tokens_per_minute": "", "charge": "as_produced",
     "concurrency": "", "user_concurrency": "", "user_queue": "", "queue_max": "", "burst_s": "10", "pace": "0.98",
-    "ramp_start": "1", "adopt_higher": "on", "handoff_s": "5",
+    "ramp_start": "1", "adopt_higher": "on", "handoff_s": "5", "why": "a test",
 }  # fmt: skip
 
 
@@ -122,6 +123,9 @@ def test_what_is_saved_is_in_force_at_once(admin: Client, valkey: Valkey, starte
         concurrency=2, user_concurrency=None, user_queue=None, queue_max=None
     )
     assert started == ["second"]
+    said = LogEntry.objects.get().change_message
+    assert "Answers at once: None → 2" in said
+    assert said.endswith(": a test")
 
 
 def test_without_redis_it_is_saved_and_said_that_it_takes_longer(
@@ -139,9 +143,8 @@ def test_a_lane_that_is_being_rebuilt_is_the_same_as_none(admin: Client, started
     assert "comes into force within a second" in admin.post(URL, FORM, follow=True).text
 
 
-def unblock(admin: Client) -> str:
-    data = {"action": "unblock", "_selected_action": "kitchen"}
-    return str(admin.post("/admin/streaming/lane/", data, follow=True).text)
+def resume(admin: Client) -> str:
+    return str(admin.post("/admin/order/resume-lane/kitchen/", {"why": "paid"}, follow=True).text)
 
 
 def test_a_blocked_lane_goes_on_when_an_administrator_says_so(
@@ -155,7 +158,7 @@ def test_a_blocked_lane_goes_on_when_an_administrator_says_so(
     admin.get("/admin/streaming/lane/")
     Lane.objects.update(blocked_reason="The account is empty.")
     in_kitchen(valkey, blocked)
-    assert "The lane kitchen goes on." in unblock(admin)
+    assert "The lane goes on." in resume(admin)
     assert started == ["first"]
     assert Lane.objects.get().blocked_reason == ""
 
@@ -163,7 +166,7 @@ def test_a_blocked_lane_goes_on_when_an_administrator_says_so(
 def test_a_lane_that_cannot_be_asked_stays_blocked(admin: Client) -> None:
     admin.get("/admin/streaming/lane/")
     Lane.objects.update(blocked_reason="The account is empty.")
-    assert "it is still blocked" in unblock(admin)
+    assert "the lane is still blocked" in resume(admin)
     assert Lane.objects.get().blocked_reason == "The account is empty."
 
 
