@@ -1,12 +1,25 @@
 """Whatever the engine and the rights say to people can be said in their language."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
+import ast
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import chat
+import streaming
 from chat import access, changes, revalidation
 from chat.sentences import SENTENCES
-from streaming import lifecycle, runner, services, stream_feed  # noqa: F401 - all kinds of errors are known then
+from streaming import lifecycle
 from streaming.errors import StreamingError
 from streaming.providers.refusals import VERDICTS
+
+ROOT = Path(__file__).resolve().parents[3]
+_REFUSALS = {"Refused", "Forbidden", "NotFound"}
 
 
 def _kinds(kind: type[StreamingError]) -> Iterator[type[StreamingError]]:
@@ -15,11 +28,46 @@ def _kinds(kind: type[StreamingError]) -> Iterator[type[StreamingError]]:
         yield from _kinds(narrower)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _all_modules() -> None:
+    """All kinds of errors are known only then, whatever ran before."""
+    for package in (chat, streaming):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if "migrations" not in module.name:
+                importlib.import_module(module.name)
+
+
+def _is_for_people(kind: type[StreamingError]) -> bool:
+    """What programs are told stays English."""
+    return kind.__module__.startswith(("streaming.", "chat.")) and not kind.__module__.startswith("chat.api")
+
+
 def test_every_error_that_people_may_read_stands_in_the_list_for_translators() -> None:
-    said = {kind.message for kind in _kinds(StreamingError) if kind.__module__.split(".")[0] in ("streaming", "chat")}
+    said = {kind.message for kind in _kinds(StreamingError) if _is_for_people(kind)}
     said |= {verdict.message for verdict in VERDICTS.values() if verdict.message}
     said |= {lifecycle.GOES_ON, changes.QUEUE_IS_AWAY, revalidation.REMOVED, *access._NEEDED.values()}
     assert said <= set(SENTENCES)
+
+
+def test_every_refusal_in_the_sources_stands_there_too() -> None:
+    missing = {
+        (str(path.relative_to(ROOT)), words)
+        for package in ("chat", "streaming")
+        for path in (ROOT / package).rglob("*.py")
+        if "api" not in path.parts
+        for words in _refusals(ast.parse(path.read_text()))
+        if words not in SENTENCES
+    }
+    assert missing == set()
+
+
+def _refusals(tree: ast.AST) -> Iterator[str]:
+    """First arguments of `Refused("…")` and its kind, where they are constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _REFUSALS and node.args:
+            words = node.args[0]
+            if isinstance(words, ast.Constant) and isinstance(words.value, str):
+                yield words.value
 
 
 def test_no_sentence_stands_twice_in_it() -> None:
