@@ -66,6 +66,7 @@ SENTENCES: Final = (
     _("A search has at most 200 characters."),
     _("This search takes too long. Try a longer or rarer word."),
     _("Please give the name of somebody who has an account here."),
+    _("This API key is not valid: unknown, revoked, expired, or its owner is no longer active."),
     _("A conversation keeps at least one owner."),
     _("The question of this answer was deleted."),
     _("This message was sent in another conversation already."),
