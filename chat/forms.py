@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import ngettext
 
 from chat.invites import DAYS
 from chat.models import Invite, Participant
@@ -12,6 +12,10 @@ from chat.titles import TITLE_MAX_CHARS
 
 #: In the words of the pages.
 ROLES = {Participant.Role.OWNER: _("owner"), Participant.Role.MEMBER: _("member"), Participant.Role.VIEWER: _("viewer")}
+
+
+def _days() -> list[tuple[int, str]]:
+    return [(days, ngettext("%(days)d day", "%(days)d days", days) % {"days": days}) for days in DAYS]
 
 
 class AddPersonForm(forms.Form):
@@ -25,10 +29,7 @@ class AddPersonForm(forms.Form):
 
 class InviteForm(forms.Form):
     role = forms.ChoiceField(choices=[(role, ROLES[Participant.Role(role)]) for role in Invite.Role.values])
-    days = forms.ChoiceField(
-        choices=[(days, ngettext_lazy("%(days)d day", "%(days)d days", days) % {"days": days}) for days in DAYS],
-        initial=7,
-    )
+    days = forms.ChoiceField(choices=_days, initial=7)
 
 
 class RenameForm(forms.Form):
