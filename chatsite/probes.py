@@ -3,6 +3,7 @@ without TLS, and must be answered when the database is away.
 
 /livez     the event loop turns
 /readyz    database, Valkey and channel layer answer; 503 if not, and while the process ends
+/livez/stream   four lines with pauses: `manage.py doctor --url` sees whether a proxy holds them back
 /metrics   for Prometheus: from the machine itself, or with `Authorization: Bearer <METRICS_TOKEN>`; 404 for others
 """
 
@@ -19,6 +20,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from chat import restart, sockets
+from chatsite import buffering
 from streaming import health, metrics
 
 Scope = dict[str, Any]
@@ -37,6 +39,9 @@ class Probes:
         self._answers = {"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics}
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        if scope["path"] == buffering.PATH and scope["method"] == "GET":
+            await _stream(send)
+            return
         answer = self._answers.get(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
         if answer is None:
             await self._app(scope, receive, send)
@@ -69,6 +74,16 @@ class Probes:
             return hmac.compare_digest(said, b"Bearer " + self._token)
         # Behind a proxy on this machine everybody would come from here.
         return is_loopback(scope.get("client")) and not any(name in headers for name in _FORWARDED)
+
+
+async def _stream(send: Send) -> None:
+    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for number in range(buffering.LINES):
+        if number:
+            await asyncio.sleep(buffering.PAUSE_S)
+        more = number < buffering.LINES - 1
+        await send({"type": "http.response.body", "body": b": line %d\n\n" % number, "more_body": more})
 
 
 def is_loopback(client: Any) -> bool:

@@ -166,7 +166,7 @@ LOGGING = {
         "line": {"()": "chatsite.log_format.Lines", "secrets": _secrets},
         "json": {"()": "chatsite.log_format.JsonLines", "secrets": _secrets},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json" if LOG_FORMAT == "json" else "line"}},
     "loggers": quiet_loggers(),
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
 }

@@ -10,6 +10,7 @@ streaming.E011  the limits fit together                             E012  "auto"
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -178,6 +179,14 @@ LIMITS: tuple[tuple[Callable[[StreamingSettings], bool], str], ...] = (
         f"pacer_period_s must be below {pacer.LEASE_MS / 1000:g}: the pacer's lease must not lapse between two rounds",
     ),
     (lambda s: s.worker_streams_max >= 1, "worker_streams_max must be at least 1"),
+    (
+        lambda s: not s.worker_probes or bool(re.fullmatch(r".+:\d{1,5}", s.worker_probes)),
+        "worker_probes must be an address with a port, like 127.0.0.1:9101",
+    ),
+    (
+        lambda s: 0 < s.rollup_minutes_days <= s.rollup_hours_days,
+        "rollup_minutes_days must be above 0 and at most rollup_hours_days",
+    ),
     (
         lambda s: min(float(getattr(s, name) or 0) for name in BUDGETS) >= 0,
         f"{', '.join(BUDGETS)} must not be negative: 0 is no limit",

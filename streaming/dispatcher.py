@@ -136,6 +136,12 @@ async def _ask(lane: str, operation: Operation) -> Answer | None:
     return answer
 
 
+def check_broker(within_s: float) -> None:
+    """Raises what kombu raises if Celery's broker does not answer."""
+    with current_app.connection_for_write() as link:
+        link.ensure_connection(max_retries=1, interval_start=0, timeout=within_s)
+
+
 def _send(ticket: Ticket) -> None:
     arguments = (ticket.generation_id, ticket.admission, ticket.lane, round(time.time() * 1000))
     current_app.send_task(TASK_NAME, args=arguments, retry=False)

@@ -58,6 +58,8 @@ FRONT_DOORS = frozenset(
     "metrics",
     "usage",
     "budget_limits",
+    "diagnosis",
+    "redis_client",
 }
 
 #: What the operators' pages read and order.

@@ -13,6 +13,8 @@ PRODUCTION = {
     "ALLOWED_ORIGINS": ["https://chat.example.org"],
     "SECRET_KEY_IS_SET": True,
     "SECURE": True,
+    "ALLOWED_HOSTS": ["chat.example.org"],
+    "DEBUG": False,
     "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql"}},
 }
 
@@ -51,3 +53,17 @@ def test_missing_tls_is_warned_about() -> None:
 
 def test_sqlite_is_warned_about() -> None:
     assert deploy_ids(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3"}}) == ["chatsite.W002"]
+
+
+def test_any_host_is_refused() -> None:
+    assert deploy_ids(ALLOWED_HOSTS=["*"]) == ["chatsite.E004"]
+
+
+def test_debug_is_refused() -> None:
+    assert deploy_ids(DEBUG=True) == ["chatsite.E005"]
+
+
+@pytest.mark.parametrize(("form", "ids"), [("line", []), ("json", []), ("xml", ["chatsite.E006"])])
+def test_a_log_format_is_one_of_two(form: str, ids: list[str]) -> None:
+    with override_settings(LOG_FORMAT=form):
+        assert [message.id for message in checks.check_log_format(None)] == ids
