@@ -7,7 +7,7 @@ import inspect
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.checks import WARNING, run_checks
 from django.core.management.base import BaseCommand
@@ -22,7 +22,7 @@ MARKS = {"ok": "ok     ", "warning": "WARNING", "error": "ERROR  "}
 
 class Command(BaseCommand):
     help = "Asks everything that the site needs whether it works; one line and one advice per finding."
-    requires_system_checks: ClassVar[list[str]] = []  # what they find is told in our own words, beside the rest
+    requires_system_checks = ()  # what they find is told in our own words, beside the rest
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--url", default="", help="the site as people reach it: tests whether a proxy buffers")
