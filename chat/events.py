@@ -41,12 +41,14 @@ class GenerationData(TypedDict):
 class MessageData(TypedDict):
     """A message. `parent` of an answer is its question, that of a question the message that it follows. `siblings` are
     all versions of it, the oldest first, if there are several. An answer's `text` is empty until its generation has
-    ended: until then the stream has it. `author` is null for a model, and for a person who is no longer known."""
+    ended: until then the stream has it; `html` is what it looks like, null for people's messages and where nobody has
+    rendered it yet. `author` is null for a model, and for a person who is no longer known."""
 
     id: int
     role: str
     author: PersonData | None
     text: str
+    html: str | None
     state: str
     model: str
     created_at: str

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_noop
 
 from chat.events import ConversationChanged, GenerationData, ListEntryData, MessageData
@@ -41,6 +42,12 @@ class MessageRow:
     state: str
     note: str
     own: bool
+
+    @property
+    def html(self) -> SafeString | None:
+        """Safe because nothing but `streaming.markdown_html` makes it."""
+        html = self.data["html"]
+        return None if html is None else mark_safe(html)
 
     @property
     def retryable(self) -> bool:
@@ -116,7 +123,7 @@ def initial_state(changed: ConversationChanged, role: str, user_id: int) -> dict
         "title": changed.title,
         "reply_policy": changed.reply_policy,
         "participants": changed.participants,
-        "messages": [{**message, "text": None} for message in changed.messages],
+        "messages": [{**message, "text": None, "html": None} for message in changed.messages],
         "older": bool(changed.older),
         "told": changed.told,
         "role": role,

@@ -23,6 +23,7 @@ from chat.events import (
 )
 from chat.models import Conversation, Message, Participant
 from chat.names import clean_line
+from streaming.answer_blocks import answer_html
 from streaming.answer_times import answer_times
 from streaming.prepared import prepared
 from streaming.states import TERMINAL
@@ -84,7 +85,7 @@ def message_page(conversation_id: UUID, before: int | None = None, limit: int = 
     chars = 0
     older = False
     for row in _with_text(rows.order_by("-pk")[: limit + 1]).iterator(chunk_size=20):
-        chars += len(row["whole_text"])
+        chars += _size(row)
         older = bool(page) and (len(page) == limit or chars > PAGE_CHARS)
         if older:
             break
@@ -98,6 +99,10 @@ def page_end_after(conversation_id: UUID, at: int) -> int | None:
     later = shown.filter(pk__gt=min(at, _ID_MAX)).order_by("pk")
     ids = list(later.values_list("pk", flat=True)[: FOLLOWING_MESSAGES + 1])
     return ids[-1] if len(ids) > FOLLOWING_MESSAGES else None
+
+
+def _size(row: _Row) -> int:
+    return len(row["whole_text"]) + len(row["generation__blocks"] or "")
 
 
 def messages_by_id(ids: Iterable[int]) -> list[MessageData]:
@@ -130,7 +135,7 @@ def _changed_rows(conversation: Conversation, since: int) -> list[_Row] | None:
     chars = 0
     for row in _with_text(changed[: PAGE_MESSAGES + 1]).iterator(chunk_size=20):
         rows.append(row)
-        chars += len(row["whole_text"])
+        chars += _size(row)
         if len(rows) > PAGE_MESSAGES or (chars > PAGE_CHARS and len(rows) > 1):
             return None
     return rows
@@ -176,7 +181,7 @@ _COLUMNS: Final = (
     "generation__status", "generation__model", "generation__finish_reason", "generation__error_code",
     "generation__error_message", "generation__error_retryable", "generation__input_tokens", "generation__output_tokens",
     "generation__cached_tokens", "generation__requested_at", "generation__admitted_at", "generation__first_text_at",
-    "generation__finished_at",
+    "generation__finished_at", "generation__blocks",
 )  # fmt: skip
 
 
@@ -212,6 +217,7 @@ def _message_data(row: _Row, siblings: list[int]) -> MessageData:
         "role": row["role"],
         "author": _author(row),
         "text": row["whole_text"],
+        "html": _html(row),
         "state": row["state"],
         "model": row["generation__model"] or row["model"],
         "created_at": moment(row["created_at"]),
@@ -222,6 +228,13 @@ def _message_data(row: _Row, siblings: list[int]) -> MessageData:
         "client_message_id": row["client_message_id"],
         "generation": _generation_data(row),
     }
+
+
+def _html(row: _Row) -> str | None:
+    """Only of an answer that has ended: that of a running one is the stream's affair."""
+    if row["generation__status"] not in TERMINAL or not row["whole_text"]:
+        return None
+    return answer_html(row["whole_text"], row["generation__blocks"])
 
 
 def _author(row: _Row) -> PersonData | None:

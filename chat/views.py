@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from chat import export, page_data, people_views, selectors
 from chat.access import access_conversation, id_of
+from chat.late_rendering import render_late
 from chat.list_views import just_deleted
 from chat.pages import page, sidebar
 from streaming import services as streaming
@@ -33,6 +34,7 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     at = _number(request, "at")
     before = _number(request, "before") if at is None else selectors.page_end_after(found.pk, at)
     shown = selectors.message_page(found.pk, before)
+    render_late(shown.messages)
     changed = selectors.conversation_changed(found, shown.messages, complete=True, older=shown.older, told=True)
     role = next(person["role"] for person in changed.participants if person["id"] == user_id)
     context = {
@@ -55,6 +57,7 @@ def conversation_messages(request: HttpRequest, conversation_id: UUID) -> HttpRe
     """Older messages as data: `{messages, older}` before message `?before=`."""
     found = access_conversation(request.user, conversation_id)
     shown = selectors.message_page(found.pk, _number(request, "before"))
+    render_late(shown.messages)
     return JsonResponse({"messages": shown.messages, "older": shown.older})
 
 

@@ -209,3 +209,9 @@ async def after_end(end: End) -> None:
     await asyncio.gather(*(fanout.broadcast(group, frame) for group, frame in end.after.broadcasts))
     for generation_id in end.after.start:
         await dispatcher.enqueue(generation_id)
+
+
+def keep_blocks(generation_id: str, text: str, blocks: str) -> None:
+    """Blocks of a finished answer that were rendered later, if its text is still this one."""
+    ended = Generation.objects.filter(pk=generation_id, status__in=TERMINAL, text=text)
+    ended.update(blocks=blocks)

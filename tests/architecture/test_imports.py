@@ -45,6 +45,7 @@ FRONT_DOORS = frozenset(
         "events",
         "states",
         "markdown",
+        "answer_blocks",
         "highlighting",
     }
 ) | {

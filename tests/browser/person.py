@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from streaming.answer_blocks import answer_html, render_answer
 from tests.acceptance.rig import Demo
+from tests.unit.streaming.markup import judge
 
 WAIT_MS = 30_000
 ANSWER = '.message[data-role="assistant"]'
@@ -28,6 +30,21 @@ def log_in_once(demo: Demo) -> Callable[[str], str]:
         return known[name]
 
     return cookie_of
+
+
+#: The words of the page itself, on its buttons, are no part of an answer.
+_SHOWN_TEXTS = """
+elements => elements.map((element) => {
+  const copy = element.cloneNode(true);
+  for (const button of copy.querySelectorAll("button")) button.remove();
+  return copy.textContent.replace(/\\s+/g, "");
+})"""
+
+
+def shown(source: str) -> str:
+    """What an answer looks like once it is rendered, without blanks."""
+    page = answer_html(source, render_answer(source)) or ""
+    return "".join("".join(judge(page).text).split())
 
 
 class Person:
@@ -119,11 +136,12 @@ class Person:
         )
 
     def answer(self, page: Any = None) -> str:
-        """The text of the newest answer, exactly as the page holds it."""
-        texts = (page or self.page).eval_on_selector_all(
-            f"{ANSWER} .message-text", "elements => elements.map((element) => element.textContent)"
-        )
-        return str(texts[-1])
+        """The text of the newest answer, as the page shows it, without blanks."""
+        return self.answers(page)[-1]
+
+    def answers(self, page: Any = None) -> list[str]:
+        texts: list[str] = (page or self.page).eval_on_selector_all(f"{ANSWER} .message-text", _SHOWN_TEXTS)
+        return texts
 
     def note(self) -> str:
         return str(self.page.locator(f"{ANSWER} .message-note").last.inner_text())
@@ -147,7 +165,7 @@ class Person:
             "SELECT g.text FROM chat_message m JOIN streaming_generation g ON g.id = m.generation_id "
             "WHERE m.conversation_id = ? ORDER BY m.id"
         )
-        return [str(row["text"]) for row in self.demo.rows(query, self.conversation.replace("-", ""))]
+        return [shown(str(row["text"])) for row in self.demo.rows(query, self.conversation.replace("-", ""))]
 
     def questions(self) -> list[str]:
         query = "SELECT text FROM chat_message WHERE conversation_id = ? AND role = 'user' ORDER BY id"

@@ -16,7 +16,7 @@ const nothingNew = "Nothing new for a while. Still waiting…";
 /** What an answer's view was told to show last. */
 class View {
   element = { toggleAttribute() {}, removeAttribute() {} };
-  text = { isEmpty: false, append() {}, replace() {} };
+  text = { isEmpty: false, append() {}, replace() {}, commit() {}, finish() {} };
   shown = [];
   line = null;
   reason = null;

@@ -24,6 +24,7 @@ export class Answer {
   #line;
   #countdown = null;
   #quiet = null;
+  #blocks;
 
   /**
    * @param place of the answer in the line, see `WaitLine`
@@ -34,7 +35,9 @@ export class Answer {
     this.#listener = listener;
     this.#line = new WaitLine(view, place);
     this.#smoother = new Smoother((text) => view.text.append(text), drawing);
-    view.text.replace(subscription.state.value.text);
+    const { text, blocks } = subscription.state.value;
+    this.#blocks = blocks;
+    view.text.replace(text, blocks);
     this.#showStatus(subscription.state.value);
     if (isUntold(subscription.state.value)) this.#line.restore();
     subscription.state.watch((state, change) => this.#changed(state, change));
@@ -44,6 +47,8 @@ export class Answer {
   #changed(state, change) {
     if (change.kind === "append") this.#append(change);
     else if (change.kind === "replace") this.#replace(change.text);
+    if (state.blocks !== this.#blocks) this.#view.text.commit(state.blocks, change.index);
+    this.#blocks = state.blocks;
     if (state.end === null) this.#showStatus(state);
     else if (change.kind === "ended") this.#ended(state);
   }
@@ -71,6 +76,7 @@ export class Answer {
     this.#line.over();
     this.#view.element.removeAttribute("data-waiting");
     this.#smoother.flush();
+    this.#view.text.finish();
     this.#view.showEnd(messageState({ generation: { status: state.status } }), state.end);
     this.#listener.onEnded(state);
   }

@@ -140,13 +140,13 @@ export class ConversationPage {
   }
 
   #showAnswer(message, view) {
-    const { text, generation } = message;
+    const { text, html, generation } = message;
     if (isLive(generation.status)) {
       this.#follow(message, view);
     } else if (this.#answers.has(generation.id)) {
       this.#client.settle(generation.id, { text, ...generation });
     } else {
-      if (view.text.whole !== text) view.text.replace(text);
+      if (view.text.whole !== text) view.text.show(text, html);
       view.showEnd(messageState({ generation }), generation);
     }
   }

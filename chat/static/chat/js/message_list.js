@@ -1,3 +1,4 @@
+import { setUpCode } from "chat/code_blocks.js";
 import { MessageView } from "chat/message_view.js";
 
 /** The list in the page: which view shows which message, in the right order. */
@@ -12,6 +13,7 @@ export class MessageList {
     for (const item of element.children) {
       const view = new MessageView(item);
       view.showTime();
+      setUpCode(item);
       this.#views.set(item.dataset.message, view);
     }
   }

@@ -1,3 +1,4 @@
+import { AnswerText } from "chat/answer_text.js";
 import { MessageText } from "chat/message_text.js";
 import { gettext, interpolate, language } from "chat/words.js";
 
@@ -24,6 +25,7 @@ const calendar = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeSt
 /** One message in the page: an element of the server's template, which it fills and never rebuilds. */
 export class MessageView {
   #parts;
+  #text = null;
 
   /** @param element rendered by the server, or a copy of its template */
   constructor(element) {
@@ -46,7 +48,14 @@ export class MessageView {
       factsText: part("message-facts")?.querySelector("p"),
       buttons: new Map([...element.querySelectorAll("button[data-do]")].map((button) => [button.dataset.do, button])),
     };
-    this.text = new MessageText(part("message-text"));
+    this.#parts.text = part("message-text");
+  }
+
+  /** What people write is shown as they wrote it, answers as Markdown. Known once it is known who wrote it. */
+  get text() {
+    const isAnswer = this.element.dataset.role === "assistant";
+    this.#text ??= isAnswer ? new AnswerText(this.#parts.text) : new MessageText(this.#parts.text);
+    return this.#text;
   }
 
   /** Calls `action` when "Try again" is pressed. */

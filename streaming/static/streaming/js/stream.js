@@ -12,6 +12,8 @@ const ENDED = Object.freeze({ kind: "ended" });
  */
 export class Stream {
   text = "";
+  /** The finished pieces of the text, `{lines, html}` each; see `stream.block`. Replaced, never changed. */
+  blocks = Object.freeze([]);
   position = START;
   epoch = null;
   /** The terminal event's fields once it ended: `{status, reason, code, message, retryable, ...}`. */
@@ -24,6 +26,10 @@ export class Stream {
   /** False if the server could not prove that what it sent follows what was shown. */
   recovered = true;
   #parts = [];
+  #blockParts = [];
+  #lineEnds = 0;
+  /** Lines that blocks stand for. */
+  #covered = 0;
   /** A later attempt has begun: what it writes next goes on with text that another one wrote. */
   #goesOn = false;
 
@@ -53,6 +59,7 @@ export class Stream {
     this.epoch = null;
     this.end = null;
     this.#parts = [];
+    this.#blockParts = [];
   }
 
   /** The row's final state, learned on another way than the stream. */
@@ -78,16 +85,19 @@ export class Stream {
   }
 
   #snapshot(frame) {
-    if (frame.part === 0) this.#parts = [];
+    if (frame.part === 0) [this.#parts, this.#blockParts] = [[], []];
     if (frame.part !== this.#parts.length) return HOLE;
     this.#parts.push(frame.text);
+    this.#blockParts.push(...(frame.blocks ?? []));
     if (!frame.last) return NOTHING;
-    const text = this.#parts.join("");
-    this.#parts = [];
+    const [text, blocks] = [this.#parts.join(""), this.#blockParts];
+    [this.#parts, this.#blockParts] = [[], []];
     Object.assign(this, { position: parsePosition(frame.position), epoch: frame.epoch, model: frame.model });
     this.recovered = frame.recovered;
     if (isLive(frame.status)) this.status = frame.status;
-    return this.#show(text, STATUS);
+    const effect = this.#show(text, STATUS);
+    this.#setBlocks(blocks);
+    return effect;
   }
 
   #durable(frame) {
@@ -104,8 +114,9 @@ export class Stream {
   #event(frame) {
     if (frame.type === "stream.delta") {
       Object.assign(this, { status: "streaming", waiting: null });
-      return this.#show(this.text + frame.text);
+      return this.#append(this.text + frame.text, frame.text); // nothing here may cost more in a long text
     }
+    if (frame.type === "stream.block") return this.#block(frame);
     if (frame.type === "stream.started") {
       this.#goesOn = this.text !== "" && frame.attempt > 1;
       Object.assign(this, { status: this.text === "" ? "admitted" : "streaming", model: frame.model });
@@ -120,6 +131,22 @@ export class Stream {
     return NOTHING; // usage, or an event of a later server that this page need not know
   }
 
+  /** A known number comes again in its place, or with other lines in the place of all from there on. */
+  #block({ index, lines, html = null }) {
+    const before = this.blocks;
+    if (index > before.length) return NOTHING;
+    const after = before[index]?.lines === lines ? before.slice(index + 1) : [];
+    const blocks = [...before.slice(0, index), { lines, html }, ...after];
+    if (countLines(blocks) > this.#lineEnds + 1) return NOTHING; // text that is not there
+    this.#setBlocks(blocks);
+    return { kind: "block", index };
+  }
+
+  #setBlocks(blocks) {
+    this.blocks = Object.freeze(blocks);
+    this.#covered = countLines(blocks);
+  }
+
   #finish(end) {
     this.end = Object.freeze(end);
     this.status = end.status;
@@ -130,13 +157,32 @@ export class Stream {
   #show(text, otherwise = NOTHING) {
     const before = this.text;
     if (text === before) return otherwise;
-    const effect = text.startsWith(before)
-      ? { kind: "append", text: text.slice(before.length), ...(this.#goesOn && { seam: true }) }
-      : { kind: "replace", text };
+    if (text.startsWith(before)) return this.#append(text, text.slice(before.length));
+    Object.assign(this, { text });
+    this.#lineEnds = countLineEnds(text);
+    this.#setBlocks([]);
+    this.#goesOn = false;
+    return { kind: "replace", text };
+  }
+
+  #append(text, more) {
+    if (more === "") return NOTHING;
+    const effect = { kind: "append", text: more, ...(this.#goesOn && { seam: true }) };
+    // A block for the last line that had no end: more of that line has come.
+    if (this.#covered > this.#lineEnds) this.#setBlocks(this.blocks.slice(0, -1));
     this.text = text;
+    this.#lineEnds += countLineEnds(more);
     this.#goesOn = false;
     return effect;
   }
+}
+
+function countLineEnds(text) {
+  return text.split("\n").length - 1;
+}
+
+function countLines(blocks) {
+  return blocks.reduce((sum, { lines }) => sum + lines, 0);
 }
 
 function inLine({ ahead = null, p50_s: p50S = null, p90_s: p90S = null, why = "open", resume_s: resumeS = null }) {

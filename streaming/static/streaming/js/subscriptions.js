@@ -7,8 +7,8 @@ import { Stream } from "streaming/stream.js";
 const EARLY_MAX = 20;
 
 /**
- * A stream that somebody looks at. `state` holds `{generation, text, status, model, waiting, end, recovered}`; its
- * watchers also get what changed: `{kind: "append" | "replace" | "status" | "ended", text?, seam?}`.
+ * A stream that somebody looks at. `state` holds `{generation, text, blocks, status, model, waiting, end, recovered}`; its
+ * watchers also get what changed: `{kind: "append" | "replace" | "block" | "status" | "ended", text?, seam?, index?}`.
  */
 class Subscription {
   constructor(stream, backoff) {
@@ -30,8 +30,8 @@ class Subscription {
   }
 
   #view() {
-    const { generation, text, status, model, waiting, end, recovered } = this.stream;
-    return Object.freeze({ generation, text, status, model, waiting, end, recovered });
+    const { generation, text, blocks, status, model, waiting, end, recovered } = this.stream;
+    return Object.freeze({ generation, text, blocks, status, model, waiting, end, recovered });
   }
 }
 
