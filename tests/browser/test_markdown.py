@@ -38,7 +38,8 @@ const ALLOWED = {
   TH: ["scope", "class"], TD: ["class"], DIV: ["class", "tabindex", "role", "aria-label"], SPAN: ["class"],
   BUTTON: ["class", "type"],
 };
-for (const tag of "BLOCKQUOTE BR CODE EM H3 H4 H5 H6 HR LI P S STRONG TABLE TBODY THEAD TR UL".split(" ")) ALLOWED[tag] = [];
+const PLAIN = "BLOCKQUOTE BR CODE EM H3 H4 H5 H6 HR LI P S STRONG TABLE TBODY THEAD TR UL";
+for (const tag of PLAIN.split(" ")) ALLOWED[tag] = [];
 const judge = (element) => [...element.querySelectorAll("*")].flatMap((one) => [
   ...(ALLOWED[one.tagName] ? [] : [one.outerHTML]),
   ...[...one.attributes].filter(({ name }) => name !== "data-cursor" && !ALLOWED[one.tagName]?.includes(name))
