@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
-from chat import export, page_data, people_views, selectors
+from chat import export, message_views, page_data, people_views, selectors
 from chat.access import access_conversation, id_of
 from chat.late_rendering import render_late
 from chat.list_views import just_deleted
@@ -45,7 +45,8 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         "role": role,
         "models": _models(),
         **people_views.dialog(request, found, role),
-        "state": page_data.initial_state(changed, role, user_id),
+        "state": page_data.initial_state(changed, role, user_id)
+        | {"sees_cost": request.user.has_perm(message_views.SEES_COST)},
         **sidebar(request),
     }
     return render(request, "chat/conversation.html", context)

@@ -4,10 +4,11 @@ import { test } from "node:test";
 import { answerFacts } from "chat/answer_facts.js";
 import { copyText } from "chat/clipboard.js";
 import { ConversationState } from "chat/conversation_state.js";
+import { Costs } from "chat/costs.js";
 import { Editing } from "chat/editing.js";
 import { versionWords } from "chat/message_actions.js";
 
-import { settled } from "./fakes.js";
+import { FakeClock, settled } from "./fakes.js";
 
 test("the facts of an answer are what is known of it", () => {
   const whole = { model: "demo", input_tokens: 1200, output_tokens: 340, cached_tokens: 1000, waited_ms: 2100,
@@ -17,6 +18,20 @@ test("the facts of an answer are what is known of it", () => {
   assert.deepEqual(answerFacts({ model: "demo", input_tokens: null, output_tokens: undefined, waited_ms: 20 }), ["demo"]);
   assert.deepEqual(answerFacts({ ...whole, cached_tokens: 0, output_tokens: 9, duration_ms: 3600, waited_ms: 0 }),
     ["demo", "1,200 tokens in", "9 out", "first word after 2.6 s", "3.6 s in all", "9.0 tokens/s"]);
+});
+
+test("what an answer cost is asked for once, together with others, and shown when it is known", async () => {
+  const clock = new FakeClock();
+  const asked = [];
+  const costs = new Costs(async (ids) => (asked.push(ids), { 1: 12300 }), clock);
+  let news = 0;
+  costs.onNews = () => (news += 1);
+  assert.deepEqual([costs.of(1), costs.of(2), costs.of(1)], [null, null, null]);
+  clock.advance(300);
+  await settled();
+  assert.deepEqual([asked, costs.of(1), costs.of(2), news], [[[1, 2]], 12300, null, 1]);
+  assert.deepEqual(answerFacts({ model: "m", cost: 12300 }), ["m", "$0.0123"]);
+  assert.deepEqual(answerFacts({ model: "m", cost: null }), ["m"]);
 });
 
 test("an answer that came at once has no speed", () => {

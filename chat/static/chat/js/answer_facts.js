@@ -2,19 +2,21 @@ import { gettext, interpolate, language } from "chat/words.js";
 
 const whole = new Intl.NumberFormat(language);
 const oneDigit = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const dollars = new Intl.NumberFormat(language, { style: "currency", currency: "USD", maximumFractionDigits: 4 });
 /** Shorter waits and faster answers than these say nothing. */
 const WAITED_MIN_MS = 100;
 const WROTE_MIN_MS = 100;
 
 /**
  * What is known of an ended answer, as short phrases; what nobody knows is left out. The fields are those of its terminal
- * event and of its row alike.
+ * event and of its row alike, and `cost` in millionths of a US dollar for those who may see it.
  */
 export function answerFacts({ model, input_tokens: read, output_tokens: wrote, cached_tokens: cached, ...times }) {
   const facts = [model];
   if (isKnown(read)) facts.push(cached ? cachedPhrase(read, cached) : phrase(gettext("%(count)s tokens in"), read));
   if (isKnown(wrote)) facts.push(phrase(gettext("%(count)s out"), wrote));
-  return [...facts, ...timePhrases(times), ...speedPhrase(wrote, times)].filter(Boolean);
+  const price = isKnown(times.cost) ? [dollars.format(times.cost / 1e6)] : [];
+  return [...facts, ...timePhrases(times), ...speedPhrase(wrote, times), ...price].filter(Boolean);
 }
 
 function timePhrases({ waited_ms: waited, first_text_ms: first, duration_ms: duration }) {

@@ -6,6 +6,7 @@ import { Composer } from "chat/composer.js";
 import { ConnectionLine } from "chat/connection_line.js";
 import { ConversationPage } from "chat/conversation_page.js";
 import { ConversationState } from "chat/conversation_state.js";
+import { Costs } from "chat/costs.js";
 import { Editing } from "chat/editing.js";
 import { MessageList } from "chat/message_list.js";
 import { ModelPicker } from "chat/model_picker.js";
@@ -51,6 +52,7 @@ const page = new ConversationPage(
     element: element("messages"),
     editing,
     menu: composer === null ? null : new AgainMenu(element("again-menu"), element("model")),
+    costs: initial.sees_cost ? new Costs(fetchCosts, browserClock) : null,
     fetchText,
     list: new MessageList(element("messages"), element("message-template")),
     typing: new TypingLine(element("typing"), browserClock),
@@ -161,6 +163,11 @@ function setUpTold() {
   };
   const conversation = state.id;
   return new Told(parts, (text) => client.send("conversation.instruct", { conversation, system_prompt: text }));
+}
+
+async function fetchCosts(ids) {
+  const response = await fetch(`costs/?ids=${ids.join(",")}`);
+  return response.ok ? (await response.json()).costs : {};
 }
 
 async function fetchText(id) {

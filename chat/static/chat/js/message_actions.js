@@ -11,7 +11,8 @@ export class MessageActions {
   #focus = null;
 
   /**
-   * @param parts `{client, state, list, composer, announcer, follower, menu, editing, textOf(id)}`; without `composer`,
+   * @param parts `{client, state, list, composer, announcer, follower, menu, editing, costs, textOf(id)}`; `costs` is null
+   *   for those who may not see them; without `composer`,
    *   `menu` and `editing` somebody may only read. `textOf` is what was written, as Markdown, or a promise of it.
    * @param person `{user, role}`
    */
@@ -61,10 +62,12 @@ export class MessageActions {
     };
   }
 
-  #showFacts({ generation, model }, view, ends) {
+  #showFacts(message, view, ends) {
+    const { generation, model } = message;
     const end = ends.get(generation.id);
     if (isLive(generation.status) && end === undefined) return;
-    view.showFacts(answerFacts({ ...generation, ...end, model }).join(" · "));
+    const cost = this.#parts.costs?.of(message.id);
+    view.showFacts(answerFacts({ ...generation, ...end, model, cost }).join(" · "));
   }
 
   #pressed({ target }) {
