@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -37,6 +38,7 @@ def site(settings: Any, valkey: Valkey) -> None:
         "on_ended": "chat.services.generation_ended",
     }  # fmt: skip
     a_worker(valkey.url)
+    cache.clear()
 
 
 @pytest.fixture
