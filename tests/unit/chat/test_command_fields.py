@@ -18,7 +18,7 @@ from streaming.events import Position
 
 def test_every_kind_of_field_says_what_it_holds() -> None:
     rules = [rule for kind in vars(command_fields).values() for rule in get_args(kind) if isinstance(rule, Rule)]
-    assert len(rules) == 10
+    assert len(rules) >= 10
     assert all(rule.about for rule in rules)
 
 
