@@ -1,7 +1,6 @@
 """The estimates of all lanes, as a process of their own makes them (see `forecast_process`). Pure.
 
-A crowded lane's estimate takes tens of milliseconds each second. On the loop that streams, even in slices, it made
-everybody's text late by as much.
+A crowded lane's estimate takes tens of milliseconds, perhaps each second. The loop that streams has no such time.
 """
 
 from __future__ import annotations
