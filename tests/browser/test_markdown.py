@@ -221,3 +221,19 @@ def test_finished_answers_look_the_same_after_a_reload_and_without_javascript(an
     assert text.locator("h3, h4").count() >= 2
     assert text.locator("table").count() == 1
     assert "".join(text.inner_text().split()) == "".join(live.replace("Copy code", "").split())
+
+
+def test_figures_of_the_page_are_shown_on_demand(ann: Person) -> None:
+    ann.page.goto(ann.page.url + "?debug=1")
+    ann.wait_live()
+    ann.ask("Show me code")
+    ann.wait_state("done")
+    figures = ann.page.locator(".debug-panel dt, .debug-panel dd")
+    ann.page.wait_for_function("Number(document.querySelector('.debug-panel dd').textContent) > 3")
+    texts = figures.all_text_contents()
+    shown = dict(zip(texts[::2], texts[1::2], strict=True))
+    assert int(shown["Pieces drawn"]) > 3
+    assert int(shown["Blocks received"]) > 3
+    assert shown["Texts that differed"] == "0"
+    ann.page.keyboard.press("Control+Alt+KeyD")
+    assert ann.page.locator(".debug-panel").count() == 0

@@ -1,4 +1,5 @@
 import { messageState } from "chat/conversation_state.js";
+import { counted } from "chat/debug_panel.js";
 import { WaitLine } from "chat/wait_line.js";
 import { gettext, interpolate } from "chat/words.js";
 import { Smoother } from "streaming/smoother.js";
@@ -34,7 +35,7 @@ export class Answer {
     this.#view = view;
     this.#listener = listener;
     this.#line = new WaitLine(view, place);
-    this.#smoother = new Smoother((text) => view.text.append(text), drawing);
+    this.#smoother = new Smoother((text) => counted(() => view.text.append(text)), drawing);
     const { text, blocks } = subscription.state.value;
     this.#blocks = blocks;
     view.text.replace(text, blocks);

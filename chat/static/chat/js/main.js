@@ -2,6 +2,7 @@
 import { AgainMenu } from "chat/again_menu.js";
 import { Announcer } from "chat/announcer.js";
 import { setUpCopying } from "chat/code_blocks.js";
+import { DebugPanel } from "chat/debug_panel.js";
 import { Composer } from "chat/composer.js";
 import { ConnectionLine } from "chat/connection_line.js";
 import { ConversationPage } from "chat/conversation_page.js";
@@ -39,6 +40,7 @@ const people = new PeopleDialog(initial.user);
 new ConnectionLine(element("connection"), client);
 const announcer = new Announcer(element("announcer"), browserClock);
 setUpCopying(element("messages"), announcer);
+new DebugPanel(client, globalThis);
 const follower = new Follower(element("transcript"), element("messages"), element("jump"));
 /** Of the epoch, and it only goes forwards while this page lives. */
 const epochMs = () => performance.timeOrigin + performance.now();
