@@ -87,7 +87,8 @@ def no_fence(board: Board) -> None:
 
     def trusting(checkpoints: Any, running: Any) -> Any:
         fenced, stopped = checkpoint(checkpoints, running)
-        return (set() if "no fence" in board else fenced), stopped
+        # Without comparing ends, too: else the one who lost the row may hear of it before it brings its own.
+        return (set() if "no fence" in board or "no compare" in board else fenced), stopped
 
     lifecycle.checkpoint = trusting
 
