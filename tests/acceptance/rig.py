@@ -73,7 +73,8 @@ class Demo:
         self.data = data or (self.own_folder or Path()) / "data"
         flags = {"--port": port, "--data": self.data, "--workers": workers, "--web": web}
         self.words = [*(str(word) for flag in flags.items() for word in flag), *arguments]
-        self.env = dict(env or {}) | ({"DEMO_DATABASE_URL": postgres} if postgres else {})
+        # A title is a second request with the question in it: only where it is the story.
+        self.env = {"TITLE_MODEL": "off"} | dict(env or {}) | ({"DEMO_DATABASE_URL": postgres} if postgres else {})
         sqlite_file = self.data / "chatsite.sqlite3"
         self.database: DemoDatabase = PostgresDatabase(postgres) if postgres else SqliteFile(sqlite_file)
         self.lines: list[str] = []
