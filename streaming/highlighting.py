@@ -6,6 +6,7 @@ nobody has looked at may be slow on purpose.
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from html import escape
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,8 @@ HIGHLIGHT_MAX_CHARS: Final = 20_000
 """About 0.1 s of a thread; what is longer is shown in one colour."""
 LINE_MAX_CHARS: Final = 1_000
 """Minified code: nobody reads it, and some expressions of lexers are quadratic in the length of a line."""
+DEADLINE_S: Final = 0.5
+"""Of the thread's own time: `a a a …` in Java looks like a declaration from every word on, and would take 13 s."""
 _LANGUAGE_NAMES: Final = """
 bash c c++ cpp csharp css diff django docker dockerfile go graphql groovy haskell html http ini java javascript js json
 jsx julia kotlin less lua make makefile nginx ocaml perl php postgresql powershell py python python3 r rb rs ruby rust
@@ -64,14 +67,18 @@ def highlight(code: str, language: str) -> str | None:
         return None
     if max(map(len, code.split("\n"))) > LINE_MAX_CHARS:
         return None
-    return "".join(_runs(code, language))
+    runs = _runs(code, language)
+    return None if runs is None else "".join(runs)
 
 
-def _runs(code: str, language: str) -> list[str]:
-    """Neighbours of one role share an element; white space needs none."""
+def _runs(code: str, language: str) -> list[str] | None:
+    """Neighbours of one role share an element; white space needs none. None if it takes too long."""
     parts: list[str] = []
     current, held = "", ""
+    until = time.thread_time() + DEADLINE_S
     for _, kind, text in _lexer(language).get_tokens_unprocessed(code):
+        if time.thread_time() > until:
+            return None
         css_class = current if text.isspace() else _class_of(kind)
         if css_class != current:
             parts.append(_run(current, held))

@@ -31,6 +31,8 @@ HOSTILE = (
 
 #: H16: cheap to write, dear to render; none may lose a character or take long.
 BOMBS = (
+    "![x](http://a) " * 660,
+    "[x](http://a) " * 330 + "![x](http://a) " * 330,
     "[" * 50_000,
     "![" * 20_000,
     "[a](" * 20_000,

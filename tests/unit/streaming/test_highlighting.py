@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 
 import pytest
@@ -22,6 +23,13 @@ def test_what_is_unknown_too_long_or_minified_is_not_coloured() -> None:
     assert highlight(SAMPLE, "klingon") is None
     assert highlight("x = 1\n" * (HIGHLIGHT_MAX_CHARS // 6 + 1), "python") is None
     assert highlight("x=1;" * 300, "js") is None
+
+
+@pytest.mark.parametrize("language", ["java", "csharp", "groovy"])
+def test_a_lexer_that_is_slow_on_purpose_is_left(language: str) -> None:
+    before = time.thread_time()
+    highlight(("a " * 450 + "\n") * 21, language)
+    assert time.thread_time() - before < 4.0, "0.5 s are allowed; java alone would take 13 s"
 
 
 def test_neighbours_of_one_role_share_an_element() -> None:

@@ -136,6 +136,12 @@ def test_a_bomb_costs_little_and_loses_no_text(source: str) -> None:
                 assert (word in written) <= (word in text or "]:" in written)
 
 
+def test_an_image_is_a_link_unless_it_is_within_one() -> None:
+    page = shown("[a](https://b.org/) ![c](https://d.org/) [![e](https://f.org/)](https://g.org/) ![h](https://i.org/)")
+    assert page.count("<a ") == 4
+    assert "f.org" not in page
+
+
 def test_what_is_nested_too_deeply_is_left_as_it_was_written() -> None:
     for depth in range(15, 30):
         source = ">" * depth + " deep\n"
