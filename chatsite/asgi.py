@@ -16,6 +16,7 @@ from django.conf import settings
 from django.urls import re_path
 
 from chat.routing import program_urlpatterns, websocket_urlpatterns
+from chatsite.bodies import BoundedBodies
 from chatsite.log_context import LogContext
 from chatsite.probes import Probes
 from chatsite.readiness import say_ready
@@ -30,5 +31,5 @@ _protocols = ProtocolTypeRouter(
         "websocket": URLRouter([*program_urlpatterns, re_path("", of_pages)]),  # type: ignore[list-item]
     }
 )
-application = LogContext(_protocols)
+application = LogContext(BoundedBodies(_protocols, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 say_ready()

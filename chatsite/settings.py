@@ -50,6 +50,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "chat.api.middleware.ApiMiddleware",
+    "chatsite.bodies.refuse_bodies",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -149,6 +150,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# Of one request, whatever it is: `chatsite.bodies` reads no more.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # "line" for people, "json" for machines.
 LOG_FORMAT = env.str("LOG_FORMAT", default="line")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from chat import sockets
 from chat.api import chat_request
@@ -80,8 +81,7 @@ def _asked_before(question: _Question) -> Asked | None:
         return None
     if found.body_hash != question.body_hash:
         raise Refused("This Idempotency-Key was used for another request already.", code="conflict")
-    if found.left_at is not None:  # its program is back
-        rows.update(left_at=None)
+    rows.update(left_at=None, readers=F("readers") + 1)  # its program is back
     generation = found.generation
     return Asked(str(generation.pk), generation.model, generation.requested_at, found.in_background, again=True)
 

@@ -192,4 +192,5 @@ def from_json(kept: dict[str, Any]) -> Prompt:
 
 def canonical(body: ChatBody) -> str:
     """The same text for bodies that ask the same: what an idempotency key stands for."""
-    return json.dumps(body.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=True)
+    # As Python: what we ignore may hold halves of characters, which pydantic's JSON cannot write.
+    return json.dumps(body.model_dump(exclude_none=True), sort_keys=True, ensure_ascii=True)

@@ -59,13 +59,13 @@ async def follow(stream: OpenStream, patience: Callable[[], float] = heartbeat_s
 async def ask_and_open(key: ApiKey, body: ChatBody, idempotency_key: str | None) -> tuple[Asked, OpenStream]:
     """Accept a request and open its stream. Whenever the program goes away from now on, its answer is stopped soon
     after, unless it asked otherwise. Raises Refused."""
-    open_streams.get().check_room(key)  # better refused before it is written
-    asking = asyncio.ensure_future(ask(key, body, idempotency_key))
-    try:
-        asked = await asyncio.shield(asking)
-    except asyncio.CancelledError:
-        asking.add_done_callback(_left_while_asking)
-        raise
+    with open_streams.get().room(key):  # better refused before it is written
+        asking = asyncio.ensure_future(ask(key, body, idempotency_key))
+        try:
+            asked = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(_left_while_asking)
+            raise
     leave = partial(_leave, asked)
     try:
         return asked, await open_streams.get().open(key, asked.generation, on_left=leave)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from chat import sockets
@@ -31,12 +33,18 @@ async def _stop_later(generation_id: str) -> None:
     left_at = timezone.now()
     rows = ApiRequest.objects.filter(generation=UUID(generation_id), in_background=False)
     try:
-        await database.call(rows.filter(generation__status__in=LIVE).update, left_at=left_at)
+        await database.call(_note, rows, left_at)
         await asyncio.sleep(conf.get().grace_s)
         if await database.call(rows.filter(left_at=left_at).exists):
             await streaming.request_stop(generation_id)
     except (DatabaseError, OSError) as error:
         log.warning("%s goes on without its program: %r", generation_id, error)
+
+
+def _note(rows: QuerySet[ApiRequest], left_at: datetime) -> None:
+    with transaction.atomic():
+        rows.update(readers=F("readers") - 1)
+        rows.filter(readers__lte=0, generation__status__in=LIVE).update(left_at=left_at)
 
 
 def came_back(generation_id: str) -> None:

@@ -43,7 +43,7 @@ class ApiMiddleware:
         if not request.path.startswith(PATHS):
             return await self._get_response(request)
         request.api_request_id = f"req_{uuid.uuid4().hex}"  # type: ignore[attr-defined]
-        response = _too_large(request) or _in_form(request, await self._get_response(request))
+        response = _refused_body(request) or _in_form(request, await self._get_response(request))
         response["x-request-id"] = request.api_request_id  # type: ignore[attr-defined]
         response.setdefault("Cache-Control", "no-store")
         for name, value in _rate_headers(request).items():
@@ -51,11 +51,19 @@ class ApiMiddleware:
         return response
 
 
-def _too_large(request: HttpRequest) -> HttpResponseBase | None:
+def _refused_body(request: HttpRequest) -> HttpResponseBase | None:
+    """It is larger than anything that is read here, or what the server in front of Django let in of it."""
     most, size = conf.get().body_max_bytes, request.META.get("CONTENT_LENGTH") or "0"
-    if not str(size).isdigit() or int(size) <= most:
+    refused = getattr(request, "scope", {}).get("body_refused")
+    if refused is None and (not str(size).isdigit() or int(size) <= most):
         return None
-    return error_response(request, Refused(f"A body has at most {most:,} bytes.", code="too_large"), 413)
+    if refused == 408:
+        response = error_response(request, Refused("This body took too long to arrive.", code="timeout"), 408)
+    else:
+        response = error_response(request, Refused(f"A body has at most {most:,} bytes.", code="too_large"), 413)
+    if refused is not None:
+        response["Connection"] = "close"  # nobody reads the rest
+    return response
 
 
 def _in_form(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

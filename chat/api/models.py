@@ -47,8 +47,9 @@ class ApiRequest(models.Model):
     """What a generation is asked that belongs to no conversation. `prompt` is emptied when it has ended: terminal rows
     never run again, and nobody else reads it.
 
-    `left_at`: its program is gone and did not ask for it to go on; unless somebody comes back for it (then it is null
-    again), it is stopped after a while.
+    `readers`: requests of its program that have its answer; who asks again while the first connection is not yet known
+    to be dead has two. `left_at`: the last one is gone, and did not ask for it to go on; unless somebody comes back for
+    it (then it is null again), it is stopped after a while.
     """
 
     generation = models.OneToOneField(
@@ -58,6 +59,7 @@ class ApiRequest(models.Model):
     key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="requests")
     prompt = models.JSONField(default=dict)
     in_background = models.BooleanField(default=False)
+    readers = models.SmallIntegerField(default=1, db_default=1)
     left_at = models.DateTimeField(null=True, blank=True)
     #: As the program named it; the same name with another body is refused.
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - NULLs never collide

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
-from redis import RedisError
 
 from chat.access import NotFound
-from chat.api import conf
-from chat.api.errors import INTERNAL, OPENAI_PATHS, Invalid
+from chat.api import conf, faults
+from chat.api.errors import OPENAI_PATHS, Invalid
 from chat.api.openapi import name_errors
 from chat.api.responses import error_response
 from chat.strict_json import BadJson, parse_object
 from streaming.errors import Refused, StreamingError
 
 DEPTH_MAX: Final = 32
-_AWAY: Final = (RedisError, OSError, OperationalError, InterfaceError)
-log = logging.getLogger(__name__)
 
 
 class StrictParser(Parser):
@@ -46,12 +41,8 @@ def make_api(**options: Any) -> DocumentedApi:
 
 
 def _fault(request: HttpRequest, error: Exception) -> HttpResponse:
-    if isinstance(error, _AWAY):
-        log.warning("%s failed: %s", request.path, type(error).__name__)
-        sentence = "This is not possible right now. Try again soon."
-        return error_response(request, Refused(sentence, code="unavailable", retryable=True, retry_after_s=2.0))
-    log.exception("%s failed", request.path)
-    return error_response(request, StreamingError(INTERNAL, code="internal"), 500)
+    told = faults.told_as(error)
+    return error_response(request, told, 500 if told.code == faults.INTERNAL else None)
 
 
 def _too_large(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -77,6 +79,8 @@ class OpenStreams:
     def __init__(self) -> None:
         self.all: set[OpenStream] = set()
         self.restarting = False
+        #: Rooms of keys whose questions are being accepted just now, by key.
+        self._held: Counter[int] = Counter()
         self._revalidation: asyncio.Task[None] | None = None
 
     async def open(
@@ -112,8 +116,21 @@ class OpenStreams:
         if self.restarting:
             raise Restarting(retry_after_s=1.0)
         most = conf.get().streams_per_key
-        if sum(stream.key.pk == key.pk for stream in self.all) >= most:
+        if sum(stream.key.pk == key.pk for stream in self.all) + self._held[key.pk] >= most:
             raise Refused(f"One key reads at most {most} streams at once.", code="too_many_streams", retryable=True)
+
+    @contextmanager
+    def room(self, key: ApiKey) -> Iterator[None]:
+        """Kept meanwhile: many questions at once would else all find the last place free, be accepted and paid for, and
+        then be refused. Who opens a stream right afterwards, without waiting, has its place. Raises Refused."""
+        self.check_room(key)
+        self._held[key.pk] += 1
+        try:
+            yield
+        finally:
+            self._held[key.pk] -= 1
+            if not self._held[key.pk]:
+                del self._held[key.pk]
 
     def end(self) -> None:
         """Clients go on elsewhere: nobody holds up the end of this process."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from chat.api import chat_events, sse
+from chat.api import chat_events, faults, sse
 from chat.api.bearer import admit
 from chat.api.chat_stream import ChatStreamBody, begin
 from chat.api.errors import Invalid
@@ -55,8 +55,11 @@ async def _serve(scope: Connection, receive: Receive, send: Send) -> None:
     try:
         key, body = await _request(scope, receive)
         _, events = await begin(key, body)
-    except StreamingError as error:
-        await _say(send, chat_events.error(error))
+    except Gone:
+        raise
+    except Exception as error:
+        told = error if isinstance(error, StreamingError) else faults.told_as(error)
+        await _say(send, chat_events.error(told))
         await send({"type": "websocket.close", "code": CLOSE_REFUSED})
         return
     answering = asyncio.create_task(_answer(events, send), name="answer over a socket")
