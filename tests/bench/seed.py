@@ -2,6 +2,7 @@
 
 people   {count, shared}   `shared`: all in one conversation, else each in one of their own
 more     {people}          one more conversation for each of them
+history  {person, conversation, messages}   questions and finished answers, long past
 """
 
 from __future__ import annotations
@@ -14,9 +15,32 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.db import transaction
+from django.utils import timezone
 
-from chat.models import Conversation, Participant
+from chat.models import Conversation, Message, Participant
+from streaming import answer_blocks
+from streaming.markdown import render_document
+from streaming.models import Generation
+from streaming.states import Status
 
+#: What answers are made of.
+ANSWER = """## A heading
+
+Some words with **strength**, `code` and a [link](https://example.org/), and then a few more words to fill a line.
+
+- one thing
+- another thing
+
+```python
+def frequent(text):
+    return sorted(text.split(), key=len)
+```
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+"""
 SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
 
 
@@ -40,6 +64,22 @@ def people(count: int, shared: bool) -> dict[str, Any]:
     }
 
 
+@transaction.atomic
+def history(person: int, conversation: str, messages: int) -> dict[str, Any]:
+    """`messages` in all, every other one an answer, as a worker would have left them."""
+    now, blocks, last = timezone.now(), answer_blocks.encode(render_document(ANSWER)), None
+    done = {"model": "sim", "status": Status.COMPLETED, "text": ANSWER, "blocks": blocks, "finished_at": now}
+    for turn in range(messages // 2):
+        answer = Generation.objects.create(user_id=person, wake_at=now, deadline_at=now, **done)
+        question = Message(conversation_id=conversation, author_id=person, role="user", parent_id=last)
+        question.text = f"Question {turn}"
+        question.save()
+        reply = Message(conversation_id=conversation, role="assistant", parent=question, generation=answer)
+        reply.save()
+        last = reply.pk
+    return {"messages": Message.objects.filter(conversation_id=conversation).count()}
+
+
 def _session(user: Any) -> str:
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
@@ -52,5 +92,5 @@ def _session(user: Any) -> str:
 def serve() -> None:
     for line in sys.stdin:
         command = json.loads(line)
-        assert command.pop("do") == "people"
-        print(json.dumps(people(**command)), flush=True)
+        work = {"people": people, "history": history}[command.pop("do")]
+        print(json.dumps(work(**command)), flush=True)

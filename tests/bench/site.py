@@ -145,6 +145,11 @@ class Site:
         seeded = self._staff.do("people", within_s=600, count=count, shared=shared)
         return People(seeded["people"], seeded["cookies"], seeded["conversations"])
 
+    def history(self, people: People, messages: int) -> None:
+        """So many messages in the first person's conversation."""
+        asked = {"person": people.ids[0], "conversation": people.conversations[0], "messages": messages}
+        self._staff.do("history", within_s=120, **asked)
+
     def pids(self) -> dict[str, int]:
         """All processes that are ours: whatever of the load is not in here is not ours."""
         running = self.demo.pids()

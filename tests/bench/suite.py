@@ -16,6 +16,7 @@ from tests.bench import (
     n_fanout,
     n_faults,
     n_first_text,
+    n_page,
     n_resume,
     n_sockets,
     n_waiting,
@@ -51,6 +52,7 @@ BENCHMARKS = {
         Benchmark("N12", "200 streams arriving over 2 s, everything on two cores", n_cost.crowd),
         Benchmark("WAITING", "10,000 people wait in one lane: what that costs", n_waiting.crowd),
         Benchmark("DASHBOARD", "the operators' pages, a million attempts, 10,000 live answers", n_dashboard.pages),
+        Benchmark("PAGE", "the page in Chromium: 2,000 messages, an answer of 100 KB", n_page.page),
         Benchmark("LANES", "goals G1 to G9 of the lanes, beside the formulas of Gradio and Cloudflare", lanes.goals),
     )
 }

@@ -46,7 +46,7 @@ class Answer:
         self._script = exchange.script
         self._loop = asyncio.get_running_loop()
         count = 0 if self._script.fault == "empty" else self._script.tokens
-        whole = corpus.tokens(count, self._script.seed, bool(self._script.unicode))
+        whole = corpus.tokens(count, self._script.seed, bool(self._script.unicode), self._script.paragraph)
         self._tokens = going_on.tokens(self._script, exchange.body, whole)
         self._index = 0
         self._start = 0.0

@@ -17,10 +17,13 @@ _UNICODE = (
 
 
 @lru_cache(maxsize=256)
-def tokens(count: int, seed: int, unicode: bool) -> tuple[str, ...]:
+def tokens(count: int, seed: int, unicode: bool, paragraph: int = 0) -> tuple[str, ...]:
+    """`paragraph`: a blank line instead of every so many-th token."""
     choose = random.Random(seed)
     plain = [choose.choice(_PLAIN) for _ in range(count)]
     if unicode:
         for at in range(0, count, 2):
             plain[at] = _UNICODE[(at // 2 + seed) % len(_UNICODE)]
+    if paragraph:
+        plain[paragraph - 1 :: paragraph] = ["\n\n"] * len(plain[paragraph - 1 :: paragraph])
     return tuple(plain)

@@ -68,6 +68,8 @@ class Script:
     #: The text: another seed is another text; `unicode=1` has ZWJ emoji, \r\n and three-byte signs in it.
     seed: int = 0
     unicode: int = 0
+    #: A blank line instead of every so many-th token (0: none).
+    paragraph: int = 0
     #: `stamp=1`: each token begins with "@<time.time_ns() of its sending>;".
     stamp: int = 0
     #: Characters of token number `at` (0: like the others).
