@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from chat.events import MessageData
+from chat.models import Message
 from streaming import services
 from streaming.answer_blocks import answer_html, render_answer
 from streaming.states import TERMINAL
@@ -32,6 +33,6 @@ def render_late(messages: Iterable[MessageData]) -> None:
 
 
 def _lacks_html(message: MessageData) -> bool:
-    generation = message["generation"]
-    ended = generation is not None and generation["status"] in TERMINAL
+    generation = message["generation"]  # copies have none: rendered for each page anew
+    ended = message["role"] == Message.Role.ASSISTANT if generation is None else generation["status"] in TERMINAL
     return ended and message["html"] is None and bool(message["text"].strip())

@@ -43,6 +43,7 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         "oldest": page_data.before_first(page_data.in_reading_order(changed.messages)),
         "is_past": before is not None,
         "role": role,
+        "is_private": len(changed.participants) == 1 and bool(changed.messages),
         "models": _models(),
         **people_views.dialog(request, found, role),
         "state": page_data.initial_state(changed, role, user_id)

@@ -58,3 +58,12 @@ def test_strangers_get_what_they_get_for_the_unknown(talk, kind: str) -> None:
 def test_an_unknown_kind_does_not_exist(talk) -> None:
     ann, conversation = talk
     assert _reader(ann).get(f"/conversations/{conversation.pk}/export.exe").status_code == 404
+
+
+def test_the_page_leads_to_both_files(talk) -> None:
+    ann, conversation = talk
+    address = f"/conversations/{conversation.pk}/"
+    page = _reader(ann).get(address).content.decode()
+    for kind in ("md", "json"):
+        assert f'href="{address}export.{kind}"' in page
+        assert _reader(ann).get(f"{address}export.{kind}").status_code == 200

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chat import late_rendering, selectors
+from chat import late_rendering, people, selectors
 from streaming.models import Generation
 from tests.integration.chat.factories import answer_of, end, make_conversation, make_person, send
 
@@ -28,6 +28,15 @@ def test_an_answer_is_rendered_when_its_page_is_opened_and_only_once(answered: A
     page = client.get(f"/conversations/{conversation.pk}/").content.decode()
     assert "data-rich><h3>Title</h3>\n<p>&lt;b&gt;text&lt;/b&gt;</p>" in page
     assert selectors.messages_by_id([answer.pk])[0]["html"] == "<h3>Title</h3>\n<p>&lt;b&gt;text&lt;/b&gt;</p>\n"
+
+
+def test_the_copy_of_an_answer_is_rendered_too(answered: Any, client: Any) -> None:
+    ann, conversation, _ = answered
+    group = people.add_participant(ann, conversation.pk, make_person("bob").username).conversation
+    client.force_login(ann)
+    assert "data-rich><h3>Title</h3>" in client.get(f"/conversations/{group}/").content.decode()
+    messages = client.get(f"/conversations/{group}/messages/").json()["messages"]
+    assert [message["html"] is None for message in messages] == [True, False]
 
 
 def test_older_messages_come_rendered(answered: Any, client: Any) -> None:

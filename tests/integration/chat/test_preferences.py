@@ -59,3 +59,9 @@ def test_a_language_without_plurals_of_its_own_is_served_too() -> None:
     assert script.status_code == 200
     assert "javascript" in script["content-type"]
     assert "max-age" in script["cache-control"]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_each_language_is_called_by_its_own_name(language: str) -> None:
+    page = _logged_in().get("/", headers={"Accept-Language": language}).content.decode()
+    assert re.findall(r'name="language"[^>]*>([^<]+)<', page) == ["English", "Deutsch"]

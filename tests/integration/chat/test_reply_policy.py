@@ -75,3 +75,11 @@ def test_people_talk_to_each_other_on_a_site_without_models(settings: Any) -> No
     with pytest.raises(Refused):
         send(ann, conversation, "Hello")
     assert not Message.objects.filter(conversation=conversation).exists()
+
+
+@pytest.mark.parametrize(("policy", "word"), [("always", 'message"'), ("mention", "@assistant"), ("off", "no model")])
+def test_the_composer_says_when_a_model_answers(policy: str, word: str, client: Any) -> None:
+    ann, conversation = make(policy)
+    client.force_login(ann)
+    page = client.get(f"/conversations/{conversation.pk}/").content.decode()
+    assert word in page[page.index(' placeholder="Write') :].split(">")[0]

@@ -39,6 +39,12 @@ export class Composer {
     this.#refresh();
   }
 
+  /** When a model answers here; `composer.html` has the words. */
+  showPolicy(policy) {
+    const { text } = this.#parts;
+    text.placeholder = text.dataset[policy] ?? text.placeholder;
+  }
+
   /** A refused message comes back, before whatever was written since, with the reason. */
   giveBack(text, reason) {
     const { value } = this.#parts.text;

@@ -133,11 +133,18 @@ export class ConversationPage {
     if (isNew) this.#offerRetry(view, message);
     view.describe(message, message.author?.id === this.#me);
     if (message.generation === null) {
-      if (view.text.whole !== message.text) view.text.replace(message.text);
+      this.#showWritten(message, view);
       view.showState(messageState(message));
     } else {
       this.#showAnswer(message, view);
     }
+  }
+
+  /** What nobody is writing any more: a person's message, or the copy of an answer. */
+  #showWritten({ role, text, html }, view) {
+    if (view.text.whole === text) return;
+    if (role === "assistant") view.text.show(text, html);
+    else view.text.replace(text);
   }
 
   #showAnswer(message, view) {

@@ -217,7 +217,9 @@ function showHeading({ title, participants, reply_policy: policy, told: nowTold 
   element("title").textContent = title;
   document.title = interpolate(gettext("%(title)s · Chat"), { title });
   people.showPeople(participants);
+  people.showTitle(title);
   people.showPolicy(policy);
+  composer?.showPolicy(policy);
 }
 
 function setUpReadAloud() {

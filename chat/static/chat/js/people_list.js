@@ -18,6 +18,7 @@ export class PeopleDialog {
   constructor(me) {
     this.#me = me;
     const opener = document.getElementById("people-open");
+    opener.addEventListener("click", () => this.#showSharing());
     if (!("commandForElement" in opener)) opener.addEventListener("click", () => this.#dialog.showModal());
     this.#dialog.addEventListener("submit", (event) => this.#submitted(event));
     this.#dialog.addEventListener("change", (event) => {
@@ -33,6 +34,7 @@ export class PeopleDialog {
     document.getElementById("people-count").textContent = String(participants.length);
     this.#list.replaceChildren(...participants.map((person) => this.#item(person)));
     this.#showHere();
+    this.#showSharing();
   }
 
   /** @param ids of the people who look at this conversation now */
@@ -44,6 +46,19 @@ export class PeopleDialog {
   showPolicy(policy) {
     const select = document.getElementById("reply-policy");
     if (select !== null && select !== document.activeElement) select.value = policy;
+  }
+
+  showTitle(title) {
+    const field = document.getElementById("own-title");
+    if (field !== null && field !== document.activeElement) field.value = title;
+  }
+
+  /** What is true alone or among others only, as `people.html` says it: something may have happened since. */
+  #showSharing() {
+    const isShared = this.#participants.length > 1;
+    const isPrivate = !isShared && document.querySelector("#messages > .message") !== null;
+    const now = { shared: isShared, private: isPrivate, open: !isPrivate };
+    for (const part of this.#dialog.querySelectorAll("[data-while]")) part.hidden = !now[part.dataset.while];
   }
 
   #showHere() {

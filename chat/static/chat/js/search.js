@@ -60,7 +60,15 @@ export class Search {
     this.#hits.replaceChildren(...hits.map(hitItem));
   }
 
+  /** At once: some browsers would only empty the field. */
+  #leave(event) {
+    if (event.isComposing) return;
+    event.preventDefault();
+    this.#dialog.close();
+  }
+
   #keyPressed(event) {
+    if (event.key === "Escape") return this.#leave(event);
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     const stops = [this.#query, ...this.#hits.querySelectorAll("a")];
     const to = stops.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
