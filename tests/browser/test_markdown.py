@@ -180,15 +180,38 @@ def test_a_bomb_does_not_stop_the_page(ann: Person, source: str) -> None:
     text = ann.page.evaluate(
         """async (source) => {
           const { AnswerText } = await import("chat/answer_text.js");
-          const element = document.createElement("div");
-          document.querySelector("#messages").replaceChildren(element);
-          const answer = new AnswerText(element);
-          for (let at = 0; at < source.length; at += 500) answer.append(source.slice(at, at + 500));
-          return element.textContent.length;
+          const lengths = [];
+          for (const step of [500, source.length]) { // as it is written, and as whoever comes later gets it
+            const element = document.createElement("div");
+            document.querySelector("#messages").replaceChildren(element);
+            const answer = new AnswerText(element);
+            for (let at = 0; at < source.length; at += step) answer.append(source.slice(at, at + step));
+            answer.append("\\n");
+            lengths.push(element.textContent.length);
+          }
+          return lengths;
         }""",
         source,
     )
-    assert text > 0
+    assert text[0] == text[1] > 0
+
+
+def test_a_long_line_of_code_stays_in_its_box(ann: Person) -> None:
+    code = "x" * 1_999 + "🎉" + "y" * 5_000
+    shown = ann.page.evaluate(
+        """async (source) => {
+          const { AnswerText } = await import("chat/answer_text.js");
+          return [7, source.length].map((step) => {
+            const element = document.createElement("div");
+            document.querySelector("#messages").replaceChildren(element);
+            const answer = new AnswerText(element);
+            for (let at = 0; at < source.length; at += step) answer.append(source.slice(at, at + step));
+            return [element.querySelector("code").textContent, element.textContent];
+          });
+        }""",
+        f"```\n{code}\nz\n```\n",
+    )
+    assert shown == [[f"{code}\nz\n"] * 2] * 2
 
 
 def test_code_can_be_copied_and_scrolled_by_keyboard(ann: Person) -> None:

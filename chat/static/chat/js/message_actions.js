@@ -9,6 +9,8 @@ export class MessageActions {
   #person;
   /** What was pressed on a message that will be replaced by another version: the focus goes on there. */
   #focus = null;
+  /** Of each view, what it shows: of thousands of messages only those that changed are touched. */
+  #shown = new WeakMap();
 
   /**
    * @param parts `{client, state, list, composer, announcer, follower, menu, editing, costs, textOf(id)}`; `costs` is null
@@ -28,12 +30,22 @@ export class MessageActions {
     for (const message of messages) {
       const view = this.#parts.list.view(message.id);
       if (view === undefined) continue;
-      view.offer(this.#offers(message, view));
-      view.showVersions(message.siblings.indexOf(message.id) + 1, message.siblings.length);
-      if (message.generation !== null) this.#showFacts(message, view, ends);
+      this.#showOne(message, view, ends.get(message.generation?.id));
       if (message.state === "pending") view.showState("waiting", waiting.length > 1 ? placeOf(message, waiting) : "");
     }
     this.#focusAgain();
+  }
+
+  #showOne(message, view, end) {
+    const { generation } = message;
+    const hasFacts = generation !== null && (!isLive(generation.status) || end !== undefined);
+    const cost = hasFacts ? this.#parts.costs?.of(message.id) : null;
+    const before = this.#shown.get(view);
+    if (before !== undefined && before.message === message && before.end === end && before.cost === cost) return;
+    this.#shown.set(view, { message, end, cost });
+    view.offer(this.#offers(message, view));
+    view.showVersions(message.siblings.indexOf(message.id) + 1, message.siblings.length);
+    if (hasFacts) view.showFacts(answerFacts({ ...generation, ...end, model: message.model, cost }).join(" · "));
   }
 
   /** The composer is empty, and somebody wants to mend what they wrote last. */
@@ -60,14 +72,6 @@ export class MessageActions {
       retry: mayWrite && isOver && message.generation?.retryable === true,
       withdraw: mayWrite && message.state === "pending" && mayWithdraw,
     };
-  }
-
-  #showFacts(message, view, ends) {
-    const { generation, model } = message;
-    const end = ends.get(generation.id);
-    if (isLive(generation.status) && end === undefined) return;
-    const cost = this.#parts.costs?.of(message.id);
-    view.showFacts(answerFacts({ ...generation, ...end, model, cost }).join(" · "));
   }
 
   #pressed({ target }) {

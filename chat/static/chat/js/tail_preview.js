@@ -53,7 +53,9 @@ export class TailPreview {
 
   #finishLine() {
     this.#takeBack();
+    if (this.#flood === null && this.#unfinished.length > LINE_MAX) this.#startFlood();
     if (this.#flood === null) this.line(this.#unfinished);
+    else if (this.#place.fence !== null) this.#endLongCode();
     this.#added = []; // for good
     this.#unfinished = "";
     this.#flood = null;
@@ -63,11 +65,24 @@ export class TailPreview {
     if (this.#flood !== null || this.#unfinished === "") return;
     this.#takeBack();
     if (this.#unfinished.length > LINE_MAX) {
-      this.line(this.#unfinished);
-      this.#flood = this.#place.leaf ?? this.#root;
+      this.#startFlood();
     } else if (this.#place.fence !== null || !UNDECIDED.test(this.#unfinished)) {
       this.#drawOpen(this.#unfinished);
     }
+  }
+
+  /** The beginning of a long line says what it is; the rest comes however it comes, at once or word by word. */
+  #startFlood() {
+    const end = /[\ud800-\udbff]/.test(this.#unfinished[LINE_MAX - 1]) ? LINE_MAX - 1 : LINE_MAX;
+    this.line(this.#unfinished.slice(0, end), this.#place.fence !== null);
+    this.#added = []; // for good
+    this.#flood = this.#place.fence?.code.lastElementChild ?? this.#place.leaf ?? this.#root;
+    this.#flood.append(this.#unfinished.slice(end));
+  }
+
+  #endLongCode() {
+    this.#flood.append("\n");
+    this.#place.fence.size = PIECE_MAX + 1; // what follows is laid out on its own
   }
 
   /** Draws a line so that it can be taken back. */
@@ -236,7 +251,7 @@ export class TailPreview {
     pre.append(code);
     this.#put(parent, pre);
     this.#close();
-    this.#place.fence = { code, marks, indent };
+    this.#place.fence = { code, marks, indent, size: 0 };
   }
 
   #codeLine(line, isOpen) {
@@ -249,16 +264,17 @@ export class TailPreview {
       return;
     }
     if (isOpen && marks.startsWith(text.trim())) return; // perhaps the closing line
-    this.#code(code, isOpen ? text : `${text}\n`);
+    this.#code(this.#place.fence, isOpen ? text : `${text}\n`, isOpen);
   }
 
   /** Code in pieces that are laid out one by one. */
-  #code(code, text) {
-    const last = code.lastElementChild;
-    const isFull = last === null || last.textContent.length > PIECE_MAX;
-    const piece = isFull ? this.#put(code, create("span")) : last;
+  #code(fence, text, isOpen) {
+    const last = fence.code.lastElementChild;
+    const isFull = last === null || fence.size > PIECE_MAX;
+    const piece = isFull ? this.#put(fence.code, create("span")) : last;
     piece.className = "piece";
     this.#put(piece, document.createTextNode(text));
+    if (!isOpen) fence.size = (isFull ? 0 : fence.size) + text.length;
   }
 
   #indented(parent, line, isOpen) {
@@ -267,7 +283,7 @@ export class TailPreview {
     pre.append(code);
     this.#put(parent, pre);
     this.#close();
-    this.#code(code, isOpen ? line.slice(4) : `${line.slice(4)}\n`);
+    this.#code({ code, size: 0 }, isOpen ? line.slice(4) : `${line.slice(4)}\n`, isOpen);
   }
 
   #table(line) {
