@@ -26,6 +26,17 @@ class NewKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         model = ApiKey
         fields = ("user", "name", "scopes", "expires_at")
 
+    #: Who makes it; set by the page.
+    maker: Any = None
+
+    def clean_user(self) -> Any:
+        """A key acts as its person: it reads all that they wrote. For others than oneself that is more than any single
+        permission gives."""
+        user = self.cleaned_data["user"]
+        if user != self.maker and not (self.maker and self.maker.is_superuser):
+            raise forms.ValidationError(gettext("Only a superuser makes keys for other people."))
+        return user
+
     def clean(self) -> dict[str, Any]:
         """The key is made here, so that what refuses it is told beside the fields."""
         fields = super().clean() or self.cleaned_data
@@ -54,7 +65,11 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[type-arg]
         return self.readonly_fields if obj else ()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **kwargs if obj else {"form": NewKeyForm, **kwargs})
+        if obj:
+            return super().get_form(request, obj, change, **kwargs)
+        form = super().get_form(request, obj, change, **{"form": NewKeyForm, **kwargs})
+        form.maker = request.user  # type: ignore[attr-defined]  # a class of this request's own
+        return form
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

@@ -23,6 +23,11 @@ def _row(row: list[Value]) -> str:
     return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
 
 
+def cell(value: Value) -> Value:
+    """Of a CSV file: text that a spreadsheet would take for a formula gets a mark in front. People choose their names."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One column. `axis` "y1": on the right side. `is_drawn` False: only in the table."""
@@ -71,12 +76,11 @@ class Chart:
         return mark_safe("".join(map(_row, self.rows())))
 
     def csv(self) -> str:
-        """A cell that a spreadsheet would take for a formula gets a mark in front."""
         page = io.StringIO()
         writer = csv.writer(page)
         writer.writerow(self.headers)
         for row in self.rows():
-            writer.writerow([f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell for cell in row])
+            writer.writerow([cell(value) for value in row])
         return page.getvalue()
 
     @property

@@ -19,11 +19,18 @@ ENDED_BADLY = (Status.FAILED, Status.INTERRUPTED, Status.EXPIRED)
 ENDED_SHOWN = 10
 
 
+NUMBER_MAX_CHARS = 9
+
+
+def _number(word: str) -> int:
+    """What an address may hold; anything else is as if it were not there."""
+    return int(word) if word.isdecimal() and len(word) <= NUMBER_MAX_CHARS else 0
+
+
 @page(VIEW_NUMBERS)
 def streams(request: HttpRequest) -> HttpResponse:
     wanted = {name: request.GET.get(name, "") for name in ("lane", "worker", "person")}
-    user_id = int(wanted["person"]) if wanted["person"].isdecimal() else 0
-    number = int(word) if (word := request.GET.get("page", "")).isdecimal() else 0
+    user_id, number = _number(wanted["person"]), _number(request.GET.get("page", ""))
     found = site_now.live_answers(lane=wanted["lane"], worker=wanted["worker"], user_id=user_id)
     shown = site_now.streams(found, number)
     filters = {name: value for name, value in wanted.items() if value}

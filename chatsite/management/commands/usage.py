@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from chatsite.dashboard.charts import cell
 from streaming import usage
 
 COLUMNS = ("attempts", "input_tokens", "output_tokens", "cached_tokens", "cost_usd", "unpriced")
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         if options["csv"]:
             writer = csv.writer(self.stdout, lineterminator="\n")
             writer.writerow([*by, *COLUMNS])
-            writer.writerows(rows)
+            writer.writerows([*map(cell, row)] for row in rows)
         else:
             self._print([[*by, *COLUMNS], *rows], len(by))
 

@@ -107,3 +107,9 @@ def test_a_person_sees_what_they_used_by_model() -> None:
     ]
     whole = usage.total(used)
     assert (whole.attempts, whole.tokens, whole.unpriced, whole.cost) == (3, 45, 1, "1.7500")
+
+
+def test_a_name_that_a_spreadsheet_would_compute_is_marked() -> None:
+    ended("+SUM(A1)", "large", cost_micro=0)
+    ended("@ann", "large", cost_micro=0)
+    assert [line.partition(",")[0] for line in said("--by", "user", "--csv")[1:]] == ["'+SUM(A1)", "'@ann"]
