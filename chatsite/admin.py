@@ -15,7 +15,6 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from streaming.admin_base import ModelAdmin, ReadOnly
 
-
 #: What only superusers change of a person.
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 

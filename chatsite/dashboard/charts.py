@@ -24,7 +24,7 @@ def _row(row: list[Value]) -> str:
 
 
 def cell(value: Value) -> Value:
-    """Of a CSV file: text that a spreadsheet would take for a formula gets a mark in front. People choose their names."""
+    """Of a CSV file: text that a spreadsheet would take for a formula gets a mark in front."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

@@ -1,4 +1,4 @@
-"""Staff with one of Django's own permissions cannot make them all of it: neither rights, nor another's account or key."""
+"""Staff with one of Django's own permissions cannot make more of it: no rights, no other's account or key."""
 
 from __future__ import annotations
 
