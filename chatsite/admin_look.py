@@ -78,6 +78,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _row(_("Prices"), "sell", "streaming_priceoverride"),
                     _row(_("Conversations"), "forum", "chat_conversation"),
                     _row(_("People"), "person", "auth_user"),
+                    _row(_("API keys"), "key", "api_apikey"),
                     _row(_("Groups"), "group", "auth_group"),
                     _row(_("Audit trail"), "history", "admin_logentry"),
                 ],

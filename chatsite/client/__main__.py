@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from typing import Final
 
 from chatsite.client import commands
+
+EPILOG: Final = (
+    "Begin with `chatsite login --site https://chat.example.org` (without --site: http://127.0.0.1:8000) and a key "
+    "made under 'API keys' in the site's menu. CHATSITE_URL and CHATSITE_KEY in the environment take its place."
+)
 
 
 def parser() -> ArgumentParser:
     common = ArgumentParser(add_help=False)
     common.add_argument("--site", help="address of the site (or CHATSITE_URL; default: that of the last login)")
     common.add_argument("--json", action="store_true", help="one JSON object per line")
-    whole = ArgumentParser(prog="chatsite", description="Talk to the models of a chat site.")
+    whole = ArgumentParser(prog="chatsite", description="Talk to the models of a chat site.", epilog=EPILOG)
     actions = whole.add_subparsers(required=True, metavar="command")
 
     def action(name: str, about: str) -> ArgumentParser:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -14,6 +16,13 @@ from chatsite.dashboard.rights import VIEW_NUMBERS, page, show
 from streaming import site_now
 
 TITLES: Final = {"1h": _("1 hour"), "24h": _("24 hours"), "7d": _("7 days")}
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Where "Administration" leads: to the dashboard, or, for staff who see no numbers, to what they may see."""
+    if admin.site.has_permission(request) and request.user.has_perm(VIEW_NUMBERS):
+        return redirect("operations:dashboard")
+    return admin.site.admin_view(admin.site.index)(request)
 
 
 @page(VIEW_NUMBERS)

@@ -4,6 +4,7 @@ from chatsite.dashboard import confirm, overview, pages, reading
 
 app_name = "operations"
 urlpatterns = [
+    path("", overview.home, name="home"),
     path("dashboard/", overview.dashboard, name="dashboard"),
     path("dashboard/<slug:key>.csv", overview.csv_file, name="csv"),
     path("answers/", pages.streams, name="streams"),

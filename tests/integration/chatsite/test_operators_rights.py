@@ -160,7 +160,13 @@ def test_numbers_need_their_permission(answer: Generation, page: str) -> None:
 def test_the_menu_leads_only_where_one_may_go(answer: Generation) -> None:
     menu = staff().get("/admin/").text
     assert not re.search(r"/admin/(dashboard|answers|lanes|workers)/", menu)
-    assert "/admin/dashboard/" in staff("view_numbers").get("/admin/").text
+    assert "/admin/dashboard/" in staff("view_numbers").get("/admin/streaming/generation/").text
+
+
+def test_administration_begins_with_the_dashboard_for_whoever_may_see_it() -> None:
+    assert staff("view_numbers").get("/admin/").headers["Location"] == "/admin/dashboard/"
+    assert staff().get("/admin/").status_code == 200
+    assert Client().get("/admin/").headers["Location"].startswith("/admin/login/")
 
 
 def test_text_is_read_only_with_a_pass_of_ones_own(answer: Generation) -> None:
