@@ -12,7 +12,7 @@ from django.conf import settings
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from chatsite.log_context import LogContext
-from chatsite.log_format import JsonLines, Lines
+from chatsite.log_format import JsonLines, Lines, strike_out
 
 KEY = "sk-live-0123456789"
 
@@ -114,3 +114,8 @@ async def test_what_is_neither_passes() -> None:
 def test_a_formatter_survives_what_cannot_be_json() -> None:
     assert "object" in as_json("%s", object())["event"]
     assert sys.exc_info() == (None, None, None)
+
+
+def test_an_invitation_is_no_reading_matter() -> None:
+    line = strike_out("WARNING django.security.csrf Forbidden (CSRF token missing.): /invite/aB3-x_9:1vQ/ [id=1]", ())
+    assert line == "WARNING django.security.csrf Forbidden (CSRF token missing.): /invite/[secret]/ [id=1]"
