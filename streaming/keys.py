@@ -13,7 +13,7 @@
     webs:known               set      7 days, renewed 3 s    web_now: whose word to look for
     load:<id>                hash     1 h                    load: what all processes counted in the minute <id>
     pacer:leader             string   5 s, renewed 1 s       pacer
-    present:<group>          zset     50 s, renewed 20 s     presence: members and until when they count
+    present:<id>             zset     50 s, renewed 20 s     presence: who is in group <id>, and until when
     rate:<id>                string   its period             request_rates: when all requests are paid back
     lane:{<lane>}:<part>     8 keys   7 days, per operation  lane_store; parts and types: lua/lane_state.lua
 

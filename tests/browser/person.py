@@ -160,12 +160,16 @@ class Person:
         return found[1]
 
     def row_texts(self) -> list[str]:
-        """The answers of this conversation as the database has them."""
+        """The answers of this conversation as the database has them, as they look once they are rendered."""
+        return [shown(source) for source in self.row_sources()]
+
+    def row_sources(self) -> list[str]:
+        """The answers' Markdown."""
         query = (
             "SELECT g.text FROM chat_message m JOIN streaming_generation g ON g.id = m.generation_id "
             "WHERE m.conversation_id = ? ORDER BY m.id"
         )
-        return [shown(str(row["text"])) for row in self.demo.rows(query, self.conversation.replace("-", ""))]
+        return [str(row["text"]) for row in self.demo.rows(query, self.conversation.replace("-", ""))]
 
     def questions(self) -> list[str]:
         query = "SELECT text FROM chat_message WHERE conversation_id = ? AND role = 'user' ORDER BY id"

@@ -45,7 +45,7 @@ def live_an_answer(ann: Person) -> None:
     ann.page.click("#stop")
     ann.page.wait_for_selector('output[title="stopped"]')
     shown = ann.page.eval_on_selector_all("output", "all => all.map(({ textContent }) => textContent)")
-    assert set(shown) == set(ann.row_texts())
+    assert set(shown) == set(ann.row_sources())
 
 
 def test_the_example_without_a_framework_shows_an_answer_over_a_cut_a_reload_and_a_stop(person: Come) -> None:

@@ -80,7 +80,7 @@ def test_an_answer_is_copied_and_asked_for_again_with_its_facts_below(person: Co
     assert facts.inner_text() == before
     ann.page.locator("[data-do=copy]").last.click()
     ann.until("[...document.querySelectorAll('#announcer p')].some((line) => line.textContent === 'Copied')")
-    assert [ann.page.evaluate("navigator.clipboard.readText()")] == ann.row_texts()
+    assert [ann.page.evaluate("navigator.clipboard.readText()")] == ann.row_sources()
     ann.page.locator("[data-do=again]").last.click()
     ann.page.wait_for_selector(".version-number:text-is('2/2')")
     ann.wait_state("done")

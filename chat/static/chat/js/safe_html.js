@@ -30,13 +30,18 @@ const SANITIZER = {
 
 /** Nodes made of `html`, for the page. In a document of its own nothing runs and nothing is fetched. */
 export function safeFragment(html) {
-  const aside = document.implementation.createHTMLDocument("");
-  if (typeof aside.body.setHTML === "function") aside.body.setHTML(html, { sanitizer: SANITIZER });
-  else aside.body.innerHTML = html;
+  const aside = parse(html);
   for (const element of aside.body.querySelectorAll("*")) check(element);
   const fragment = document.createDocumentFragment();
   fragment.append(...[...aside.body.childNodes].filter(({ nodeType }) => nodeType <= Node.TEXT_NODE));
   return document.adoptNode(fragment);
+}
+
+function parse(html) {
+  const empty = document.implementation.createHTMLDocument("");
+  if (typeof empty.body.setHTML !== "function") return new DOMParser().parseFromString(html, "text/html");
+  empty.body.setHTML(html, { sanitizer: SANITIZER });
+  return empty;
 }
 
 /** An element that may not be there leaves its text; an attribute that may not be there leaves nothing. */
