@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from chat import sockets
-from chat.access import NotFound
+from chat.access import NotFound, User, check_role
 from chat.conversation_list import list_frames
 from chat.events import ConversationChanged, encode
 from chat.models import Conversation, Message
@@ -35,6 +35,14 @@ def lock(conversation_id: UUID, *, deleted: bool = False) -> Conversation:
     if not found or (found[0].deleted_at is not None and not deleted):
         raise NotFound
     return found[0]
+
+
+def lock_for(user: User, conversation_id: UUID, role: str) -> Conversation:
+    """The same for a change that needs at least this role. It is asked for under the lock: whoever was removed or lost
+    that role while they waited changes nothing any more. Raises NotFound and Forbidden."""
+    conversation = lock(conversation_id)
+    check_role(user, role, conversation_id=conversation_id)
+    return conversation
 
 
 @prepared

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from chat import changes
-from chat.access import Role, User, access_conversation, id_of
+from chat.access import Role, User, id_of
 from chat.events import MessageData
 from chat.models import Conversation, Message, Participant
 from chat.selectors import message_page
@@ -24,8 +24,7 @@ _BATCH: Final = 500
 def group_from(user: User, conversation_id: UUID) -> Conversation:
     """The conversation itself if it may be shared: others are there, or nothing was said yet. Else its copy, which
     `user` owns. Only an owner may; raises Refused."""
-    access_conversation(user, conversation_id, Role.OWNER)
-    conversation = changes.lock(conversation_id)
+    conversation = changes.lock_for(user, conversation_id, Role.OWNER)
     if conversation.participants.count() > 1 or not conversation.messages.exists():
         return conversation
     return _copy(conversation, id_of(user))

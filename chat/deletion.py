@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat import changes
-from chat.access import NotFound, Role, User, access_conversation, id_of
+from chat.access import NotFound, Role, User, id_of
 from chat.conversation_list import gone_frame
 from chat.events import ConversationDeleted, encode
 from chat.models import Conversation, Errand, Message, Participant
@@ -39,8 +39,7 @@ class Deleted:
 @transaction.atomic
 def delete_conversation(user: User, conversation_id: UUID) -> Deleted:
     """Nobody finds it any more, its answers stop and what waits is never asked. Only an owner may; raises Refused."""
-    access_conversation(user, conversation_id, Role.OWNER)
-    conversation = changes.lock(conversation_id)
+    conversation = changes.lock_for(user, conversation_id, Role.OWNER)
     conversation.deleted_at = timezone.now()
     conversation.save(update_fields=["deleted_at"])
     changes.next_revision(conversation, news=False)
@@ -71,16 +70,18 @@ def restore_conversation(user: User, conversation_id: UUID) -> AfterEnd:
 def purge() -> int:
     """Remove the rows of conversations that were deleted a while ago; returns how many. Their generations stay for the
     ledger, without a word of their texts."""
-    due = Conversation.objects.filter(deleted_at__lt=timezone.now() - PURGE_AFTER)
+    before = timezone.now() - PURGE_AFTER
+    due = Conversation.objects.filter(deleted_at__lt=before)
     purged = 0
     for pk in list(due.order_by("deleted_at").values_list("pk", flat=True)[:PURGE_BATCH]):
-        purged += _purge_one(pk)
+        purged += _purge_one(pk, before)
     return purged
 
 
 @transaction.atomic
-def _purge_one(pk: UUID) -> int:
-    conversation = Conversation.objects.select_for_update().filter(pk=pk, deleted_at__isnull=False).first()
+def _purge_one(pk: UUID, before: datetime) -> int:
+    # Asked again under the lock: it may have been taken back, and even deleted once more, since it was found.
+    conversation = Conversation.objects.select_for_update().filter(pk=pk, deleted_at__lt=before).first()
     if conversation is None or _live(pk):
         return 0
     answers = Message.objects.filter(conversation=conversation, generation__isnull=False)

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from chat import changes
-from chat.access import Role, User, access_conversation, id_of
+from chat.access import Role, User, id_of
 from chat.command_fields import Wrong, read_text
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
@@ -19,9 +19,8 @@ SYSTEM_PROMPT_MAX_CHARS: Final = 20_000
 @transaction.atomic
 def instruct(user: User, conversation_id: UUID, text: str) -> AfterEnd:
     """Change the system prompt; empty: the usual one. Raises Refused."""
-    access_conversation(user, conversation_id, Role.MEMBER)
+    conversation = changes.lock_for(user, conversation_id, Role.MEMBER)
     _check(text)
-    conversation = changes.lock(conversation_id)
     if conversation.system_prompt == text.strip():
         return AfterEnd()
     conversation.system_prompt = text.strip()

@@ -44,8 +44,7 @@ def create_conversation(user: User, title: str = "", system_prompt: str = "") ->
 
 @transaction.atomic
 def rename(user: User, conversation_id: UUID, title: str) -> AfterEnd:
-    access_conversation(user, conversation_id, Role.MEMBER)
-    conversation = changes.lock(conversation_id)
+    conversation = changes.lock_for(user, conversation_id, Role.MEMBER)
     conversation.title = read_title(title)
     conversation.title_by = Conversation.TitleBy.PERSON if conversation.title else ""
     conversation.save(update_fields=["title", "title_by"])
@@ -86,9 +85,8 @@ def add_participant(user: User, conversation_id: UUID, username: str, role: str 
 @transaction.atomic
 def change_role(user: User, conversation_id: UUID, person_id: int, role: str) -> AfterEnd:
     """Only an owner may; raises Refused."""
-    access_conversation(user, conversation_id, Role.OWNER)
+    conversation = changes.lock_for(user, conversation_id, Role.OWNER)
     _check_role(role)
-    conversation = changes.lock(conversation_id)
     here = Participant.objects.filter(conversation=conversation)
     if role != Role.OWNER:
         _keep_an_owner(here.exclude(user_id=person_id))
@@ -101,10 +99,9 @@ def change_role(user: User, conversation_id: UUID, person_id: int, role: str) ->
 @transaction.atomic
 def set_reply_policy(user: User, conversation_id: UUID, policy: str) -> AfterEnd:
     """Which messages a model answers from now on. Only an owner may; raises Refused."""
-    access_conversation(user, conversation_id, Role.OWNER)
+    conversation = changes.lock_for(user, conversation_id, Role.OWNER)
     if policy not in Conversation.ReplyPolicy.values:
         raise Refused("There is no such choice.", code="bad_field")
-    conversation = changes.lock(conversation_id)
     conversation.reply_policy = policy
     conversation.save(update_fields=["reply_policy"])
     changes.next_revision(conversation, news=False)
@@ -114,8 +111,7 @@ def set_reply_policy(user: User, conversation_id: UUID, policy: str) -> AfterEnd
 @transaction.atomic
 def remove_participant(user: User, conversation_id: UUID, person_id: int) -> AfterEnd:
     """Take somebody out: an owner anybody, everybody themselves. Their open sockets fall silent within 5 s."""
-    access_conversation(user, conversation_id, Role.VIEWER if person_id == user.pk else Role.OWNER)
-    conversation = changes.lock(conversation_id)
+    conversation = changes.lock_for(user, conversation_id, Role.VIEWER if person_id == user.pk else Role.OWNER)
     here = Participant.objects.filter(conversation=conversation)
     leaving = here.filter(user_id=person_id).first()
     if leaving is None:
@@ -140,5 +136,5 @@ def _check_role(role: str) -> None:
 
 
 def _keep_an_owner(others: QuerySet[Participant]) -> None:
-    if not others.filter(role=Role.OWNER).exists():
+    if not others.filter(role=Role.OWNER, user__is_active=True).exists():
         raise Forbidden("A conversation keeps at least one owner.")

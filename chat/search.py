@@ -112,13 +112,20 @@ def _messages(mine: QuerySet[Conversation], words: list[str], marks: re.Pattern[
 
 def _that_say(rows: QuerySet[Message], field: str, column: str, words: list[str]) -> QuerySet[Message]:
     if connection.vendor == "postgresql" and not any(map(_is_odd, words)):
-        parts = [part for word in words for part in _WORD.findall(word)]
-        terms = " & ".join(f"'{part}':*" for part in parts)  # of letters and digits alone: nothing to escape
-        return rows.extra(where=[_VECTOR.format(column=column)], params=[terms])
+        return rows.extra(where=[_VECTOR.format(column=column)], params=[" & ".join(map(_term, words))])
     wanted = Q()
     for word in words:
         wanted &= Q(**{f"{field}__icontains": word})
     return rows.filter(wanted)
+
+
+def _term(word: str) -> str:
+    """A word by the beginnings of its parts, or as the parser took it when the text was indexed: to that, 3.14 and
+    example.org/page are single words."""
+    parts = _WORD.findall(word)  # of letters and digits alone: nothing to escape
+    whole = word.replace("\\", "\\\\").replace("'", "''")
+    by_parts = " & ".join(f"'{part}':*" for part in parts)
+    return by_parts if parts == [word] else f"({by_parts} | '{whole}':*)"
 
 
 def _is_odd(word: str) -> bool:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from chat import answers, changes, memory, mentions, titles
-from chat.access import Role, User, access_conversation, check_role, id_of
+from chat.access import Role, User, check_role, id_of
 from chat.command_fields import Wrong, read_message_text
 from chat.models import Conversation, Message
 from streaming import services as streaming
@@ -90,8 +90,7 @@ def was_sent(user: User, client_message_id: str) -> bool:
 
 @transaction.atomic
 def _send(user: User, conversation_id: UUID, question: Message) -> Sent:
-    access_conversation(user, conversation_id, Role.MEMBER)
-    conversation = changes.lock(conversation_id)
+    conversation = changes.lock_for(user, conversation_id, Role.MEMBER)
     if sent_before := _sent_before(id_of(user), str(question.client_message_id)):
         return _same_again(conversation, sent_before[0])
     is_asked = wants_answer(conversation.reply_policy, question.text)

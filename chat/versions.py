@@ -50,7 +50,7 @@ def regenerate(user: User, generation_id: UUID, model: str | None = None) -> Ask
     """Ask the question of a finished answer again: the new answer takes its place, with nothing after it. Raises
     Refused."""
     old = access_generation(user, generation_id, Role.MEMBER)
-    conversation = changes.lock(old.conversation_id)
+    conversation = changes.lock_for(user, old.conversation_id, Role.MEMBER)
     answers.check_idle(conversation.pk)
     question = _question_of(old)
     _check_shown(question)
@@ -64,11 +64,13 @@ def edit_message(user: User, message_id: int, text: str, model: str | None = Non
     with a new answer. Raises Refused."""
     services.check_text(text)
     old = _own(user, message_id)
-    conversation = changes.lock(old.conversation_id)
+    conversation = changes.lock_for(user, old.conversation_id, Role.MEMBER)
     old.refresh_from_db()  # its turn may have come since it was read
     if old.state == State.DROPPED:
         raise NotFound
     is_asked = services.wants_answer(conversation.reply_policy, text)
+    if old.state == State.PENDING and is_asked:
+        old.model = _choose_model(old, text, model)
     if old.state == State.PENDING or not (is_asked or _has_answer(old)):
         return _edit_in_place(conversation, old, text)
     answers.check_idle(conversation.pk)
@@ -83,7 +85,7 @@ def edit_message(user: User, message_id: int, text: str, model: str | None = Non
 def switch_version(user: User, message_id: int) -> AfterEnd:
     """Show another version of a message to everybody, with the newest of what followed it. Raises Refused."""
     wanted = access_message(user, message_id, Role.MEMBER)
-    conversation = changes.lock(wanted.conversation_id)
+    conversation = changes.lock_for(user, wanted.conversation_id, Role.MEMBER)
     wanted.refresh_from_db()
     if wanted.state != State.SENT:
         raise Refused("There is no other version of this message.", code="conflict")
@@ -101,7 +103,7 @@ def cancel_message(user: User, message_id: int) -> AfterEnd:
     message = access_message(user, message_id, Role.MEMBER, dropped=True)
     if message.author_id != id_of(user):
         access_message(user, message_id, Role.OWNER, dropped=True)
-    conversation = changes.lock(message.conversation_id)
+    conversation = changes.lock_for(user, message.conversation_id, Role.MEMBER)
     message.refresh_from_db()
     if message.state == State.DROPPED:
         return AfterEnd()

@@ -74,6 +74,18 @@ def test_hostile_queries_find_what_they_say_or_nothing(query: str) -> None:
     assert Message.objects.count() == 3
 
 
+@pytest.mark.parametrize(
+    "word", ["3.14159", "v1.2.3", "example.org", "ann@example.org", "src/main.py", "it's", "re-read"]
+)
+def test_words_with_points_and_slashes_are_found(word: str) -> None:
+    ann = make_person()
+    conversation = make_conversation(ann)
+    send(ann, conversation, f"Something about {word} was said")
+    send(ann, conversation, "Something else was said")
+    assert len(search.search(ann, word)) == 1
+    assert len(search.search(ann, f"{word} said")) == 1
+
+
 @pytest.mark.parametrize("query", ["x" * 201, "a\0b"])
 def test_what_is_no_query_is_refused(query: str) -> None:
     with pytest.raises(Refused):

@@ -274,3 +274,16 @@ def test_what_no_model_answers_changes_in_its_place() -> None:
     silent = versions.edit_message(ann, called.message, "Hello all again")
     assert (silent.generation, shown(conversation)) == (None, [silent.message])
     assert frame_of(silent.after)["messages"][0]["siblings"] == [said.message, called.message, silent.message]
+
+
+def test_a_waiting_question_can_be_given_to_another_model(settings: Any) -> None:
+    models = tuple({"alias": alias, "label": alias, "provider": "demo", "model": alias} for alias in ("demo", "other"))
+    settings.STREAMING = {**settings.STREAMING, "models": models}
+    ann = make_person()
+    conversation = make_conversation(ann)
+    send(ann, conversation, "First")
+    waiting = send(ann, conversation, "Second")
+    versions.edit_message(ann, waiting.message, "@other Second")
+    assert Message.objects.get(pk=waiting.message).model == "other"
+    versions.edit_message(ann, waiting.message, "Second", "demo")
+    assert Message.objects.get(pk=waiting.message).model == "demo"
