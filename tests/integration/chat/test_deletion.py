@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from chat import access, deletion, people, selectors
+from chat import access, changes, deletion, people, selectors
 from chat.access import Forbidden, NotFound, access_conversation
 from chat.conversation_list import whole_list
 from chat.models import Conversation, Errand, Invite, Message
