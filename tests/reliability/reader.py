@@ -21,12 +21,12 @@ AWAY = (OSError, WebSocketException, TimeoutError, AssertionError, CommandFailed
 
 
 class NaiveView(StreamView):
-    """Takes every event as the next one."""
+    """Takes every text and block as the next one, and looks at text alone."""
 
     def _event(self, frame: Frame) -> Outcome:
-        if "position" in frame and frame["type"] == "stream.delta":
+        if frame["type"] in ("stream.delta", "stream.block"):
             self.position = Position.parse(frame["position"])
-            self.text += frame["text"]
+            self.text += frame.get("text", "")
             return "applied"
         return super()._event(frame)
 
