@@ -149,8 +149,8 @@ def no_announcement(board: Board) -> None:
 
     snapshot = Reading._snapshot
 
-    def confident(reading: Reading, text: str, recovered: bool) -> Any:
-        return snapshot(reading, text, recovered or "no announcement" in board)
+    def confident(reading: Reading, text: str, recovered: bool, with_blocks: bool) -> Any:
+        return snapshot(reading, text, recovered or "no announcement" in board, with_blocks)
 
     Reading._snapshot = confident  # type: ignore[method-assign]
 
