@@ -129,6 +129,11 @@ class Stage:
         pid = int(self._row(stream)["worker"].split(":")[1])
         return next(name for name, known in self.demo.pids().items() if known == pid)
 
+    def ends_of(self, stream: str) -> int:
+        """Attempts that the rows say ended the answer."""
+        query = "SELECT count(*) AS ends FROM streaming_attempt WHERE generation_id = ? AND outcome = 'completed'"
+        return int(self.demo.rows(query, stream.replace("-", ""))[0]["ends"])
+
     def _row(self, stream: str) -> Mapping[str, Any]:
         query = "SELECT status, attempt, worker, admission, lane FROM streaming_generation WHERE id = ?"
         return dict(self.demo.rows(query, stream.replace("-", ""))[0])
