@@ -67,7 +67,7 @@ def test_roles_change_and_people_go_while_everybody_looks(person: Come) -> None:
     bob.page.wait_for_selector("text=You may read along here, but not write.")
     ann.page.locator(".person:has-text('(you)') select").select_option("member")
     ann.page.wait_for_selector("#people-alert:text('A conversation keeps at least one owner.')")
-    row.locator("button").click()
+    row.get_by_role("button", name="Remove bob").click()
     row.wait_for(state="detached")
     bob.page.wait_for_selector("#farewell:text('You no longer take part in this conversation.')")
     bob.page.wait_for_selector(".dock", state="hidden")
