@@ -62,7 +62,7 @@ def test_a_newcomer_sees_only_the_useful_lines(demo: Demo) -> None:
 def test_people_can_log_in_and_share_a_conversation(demo: Demo) -> None:
     for name in ("ann", "bob"):
         assert "Ann and Bob" in demo.session(name).get("/")
-    assert "Site administration" in demo.session("admin").get("/admin/")
+    assert "Answers running" in demo.session("admin").get("/admin/")
 
 
 def test_static_files_come_without_a_build_step(demo: Demo) -> None:
