@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -72,6 +73,7 @@ def person(user: Any) -> PersonData:
     return {"id": user.pk, "name": person_name(user.first_name, user.last_name, user.username)}
 
 
+@lru_cache(maxsize=4096)  # few people write many messages, and cleaning costs more than reading a row
 def person_name(first: str, last: str, username: str) -> str:
     return clean_line(f"{first} {last}") or clean_line(username) or "?"
 
