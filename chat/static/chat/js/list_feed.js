@@ -11,16 +11,21 @@ export class ListFeed {
   #client;
   #view;
   #seen;
+  #away;
   #clock;
   #told = 0;
   #isAsking = false;
   list = new ConversationList();
 
-  /** @param seen `() => revision` of this page's conversation that is shown; null on a page without one */
-  constructor(client, view, seen, clock = browserClock) {
+  /**
+   * @param seen `() => revision` of this page's conversation that is shown; null on a page without one
+   * @param away a WhileAway
+   */
+  constructor(client, view, seen, away, clock = browserClock) {
     this.#client = client;
     this.#view = view;
     this.#seen = seen;
+    this.#away = away;
     this.#clock = clock;
     client.on("connection.opened", () => this.#opened());
     client.on("list.changed", (frame) => this.#changed(frame));
@@ -56,12 +61,18 @@ export class ListFeed {
   #changed(frame) {
     if (frame.complete) this.#isAsking = false;
     this.list.fold(frame);
-    this.#view.show(this.list.entries);
+    this.#show();
     this.tellSeen();
   }
 
   #looked() {
     this.tellSeen();
-    if (this.list.entries.length > 0) this.#view.show(this.list.entries);
+    if (this.list.entries.length > 0) this.#show();
+  }
+
+  #show() {
+    const { entries } = this.list;
+    this.#view.show(entries);
+    this.#away.listed(entries, this.#view.current);
   }
 }

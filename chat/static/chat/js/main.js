@@ -35,7 +35,7 @@ const state = new ConversationState(initial);
 const client = createClient();
 const outbox = new Outbox(initial.user, state.id, sessionStorage);
 
-setUpShell(client, () => state.revision);
+const tabTitle = setUpShell(client, () => state.revision);
 const people = new PeopleDialog(initial.user);
 new ConnectionLine(element("connection"), client);
 const announcer = new Announcer(element("announcer"), browserClock);
@@ -215,7 +215,7 @@ function showHeading({ title, participants, reply_policy: policy, told: nowTold 
   const own = participants.find(({ id }) => id === initial.user);
   if (own !== undefined && own.role !== initial.role) location.reload(); // what one may do here has changed
   element("title").textContent = title;
-  document.title = interpolate(gettext("%(title)s · Chat"), { title });
+  tabTitle.rename(interpolate(gettext("%(title)s · Chat"), { title }));
   people.showPeople(participants);
   people.showTitle(title);
   people.showPolicy(policy);
