@@ -29,11 +29,13 @@ View = Callable[..., HttpResponse]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change was made: the address where its result is to be seen, and what else its page needs to know."""
+    """A change was made: the address where its result is to be seen, what else its page needs to know, and what people
+    are told of it, in their language."""
 
     go: str
     after: AfterEnd = field(default_factory=AfterEnd)
     more: dict[str, Any] = field(default_factory=dict)
+    said: str = ""
 
 
 def page(view: View) -> View:
@@ -70,7 +72,11 @@ def act(request: HttpRequest, change: Callable[[], Done], back: str) -> HttpResp
     except Refused as refused:
         return refuse(request, refused, back)
     async_to_sync(changes.carry_out)(done.after)
-    return JsonResponse({"go": done.go, **done.more}) if wants_data(request) else redirect(done.go)
+    if wants_data(request):
+        return JsonResponse({"go": done.go, "said": done.said, **done.more})
+    if done.said:
+        messages.success(request, done.said)
+    return redirect(done.go)
 
 
 def refuse(request: HttpRequest, refused: Refused, back: str) -> HttpResponse:

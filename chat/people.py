@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from chat import changes
 from chat.access import Forbidden, NotFound, Role, User, access_conversation, id_of
 from chat.conversation_list import gone_frame, list_frames
 from chat.copies import group_from
-from chat.models import Conversation, Participant
+from chat.models import Conversation, Invite, Participant
 from chat.selectors import everybody
 from chat.titles import read_title
 from streaming.errors import Refused
@@ -29,6 +31,22 @@ class Added:
     """Somebody came, into this conversation."""
 
     conversation: UUID
+    after: AfterEnd
+
+
+class Door(StrEnum):
+    """What became of the link by which somebody who was removed could come back."""
+
+    NONE = "none"
+    RESET = "reset"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Somebody went, or was taken out."""
+
+    link: Door
     after: AfterEnd
 
 
@@ -109,8 +127,9 @@ def set_reply_policy(user: User, conversation_id: UUID, policy: str) -> AfterEnd
 
 
 @transaction.atomic
-def remove_participant(user: User, conversation_id: UUID, person_id: int) -> AfterEnd:
-    """Take somebody out: an owner anybody, everybody themselves. Their open sockets fall silent within 5 s."""
+def remove_participant(user: User, conversation_id: UUID, person_id: int, *, keep_link: bool = False) -> Removed:
+    """Take somebody out: an owner anybody, everybody themselves. Their open sockets fall silent within 5 s. Who is
+    taken out may know the invitation link: it is reset, unless `keep_link`. Who leaves may come back with it."""
     conversation = changes.lock_for(user, conversation_id, Role.VIEWER if person_id == user.pk else Role.OWNER)
     here = Participant.objects.filter(conversation=conversation)
     leaving = here.filter(user_id=person_id).first()
@@ -119,15 +138,24 @@ def remove_participant(user: User, conversation_id: UUID, person_id: int) -> Aft
     if leaving.role == Role.OWNER:
         _keep_an_owner(here.exclude(pk=leaving.pk))
     leaving.delete()
+    link = Door.NONE if person_id == user.pk else _close_door(user, conversation, keep_link)
     changes.next_revision(conversation, news=False)
     after = changes.changed(conversation)
-    return AfterEnd(broadcasts=[*after.broadcasts, gone_frame(person_id, conversation.pk)])
+    return Removed(link, AfterEnd(broadcasts=[*after.broadcasts, gone_frame(person_id, conversation.pk)]))
 
 
 def check_room(conversation: Conversation) -> None:
     """Under its lock. Raises Refused if nobody else fits in."""
     if conversation.participants.count() >= PARTICIPANTS_MAX:
         raise Refused(f"A conversation has at most {PARTICIPANTS_MAX} people.", code="too_many")
+
+
+def _close_door(user: User, conversation: Conversation, keep_link: bool) -> Door:
+    """The same invitation, from the owner who resets it, under another key."""
+    valid = Invite.objects.filter(conversation=conversation, expires_at__gt=timezone.now())
+    if keep_link:
+        return Door.OPEN if valid.exists() else Door.NONE
+    return Door.RESET if valid.update(key=uuid4(), created_by_id=id_of(user)) else Door.NONE
 
 
 def _check_role(role: str) -> None:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat import invites, people
-from chat.access import Role, id_of
+from chat.access import Role, access_conversation, id_of
 from chat.forms import AddPersonForm, InviteForm
 from chat.invites import InviteGone
 from chat.models import Conversation, Participant
 from chat.pages import Done, act, page, refuse
+from chat.people import Door
 from chat.selectors import person
 from streaming.errors import Refused
 
 #: Opens the dialog when its page is shown.
 DIALOG = "#people"
+#: What an owner is told who took somebody out.
+_SAID: Final = {
+    Door.RESET: gettext_noop("The invitation link was reset as well: the old one lets nobody in any more."),
+    Door.OPEN: gettext_noop("The invitation link still works: whoever has it can come back with it."),
+}
 #: Where a visitor's invitation is kept until they have an account.
 INVITED = "chat.invited"
 
@@ -33,10 +40,15 @@ def dialog(request: HttpRequest, conversation: Conversation, role: str) -> dict[
         "add_person": AddPersonForm(),
         "invite_form": InviteForm(),
         "invite": link,
-        "invite_url": request.build_absolute_uri(reverse("invite", args=[link.token])) if link else "",
+        "invite_url": _invite_url(request, conversation) if link else "",
         "policies": Conversation.ReplyPolicy.values,
         "roles": Participant.Role.values,
     }
+
+
+def _invite_url(request: HttpRequest, conversation: Conversation) -> str:
+    link = invites.link_of(conversation)
+    return request.build_absolute_uri(reverse("invite", args=[link.token])) if link else ""
 
 
 @require_POST
@@ -65,10 +77,18 @@ def conversation_change_role(request: HttpRequest, conversation_id: UUID, person
 @require_POST
 @page
 def conversation_remove_person(request: HttpRequest, conversation_id: UUID, person_id: int) -> HttpResponse:
-    """Taking somebody out; or leaving, if it is oneself."""
-    here = _dialog_of(conversation_id)
+    """Taking somebody out; or leaving, if it is oneself. `keep_link`: the invitation stays as it is."""
+    here, keep_link = _dialog_of(conversation_id), "keep_link" in request.POST
     go = reverse("home") if person_id == id_of(request.user) else here
-    return act(request, lambda: Done(go, people.remove_participant(request.user, conversation_id, person_id)), here)
+
+    def change() -> Done:
+        removed = people.remove_participant(request.user, conversation_id, person_id, keep_link=keep_link)
+        more = {"link": removed.link.value}
+        if removed.link == Door.RESET:
+            more["invite_url"] = _invite_url(request, access_conversation(request.user, conversation_id))
+        return Done(go, removed.after, more, said=gettext(_SAID[removed.link]) if removed.link in _SAID else "")
+
+    return act(request, change, here)
 
 
 @require_POST

@@ -73,6 +73,27 @@ def test_roles_change_and_people_go_while_everybody_looks(person: Come) -> None:
     bob.page.wait_for_selector(".dock", state="hidden")
 
 
+def test_whoever_is_removed_does_not_come_back_by_the_link(person: Come) -> None:
+    ann, bob = person("ann"), person("bob")
+    bob.expect("404")
+    ann.start_conversation()
+    ann.page.click(".people-button")
+    ann.page.click("#people button:text('Make a link')")
+    link = ann.page.wait_for_selector("#invite-url").input_value()
+    bob.page.goto(link)
+    bob.page.click("button:text('Join')")
+    bob.wait_live()
+    row = ann.page.locator(".person:has-text('bob')")
+    row.locator("summary").click()
+    assert "The invitation link is reset too" in row.inner_text()
+    assert violations(ann.page) == []
+    row.locator("button:text('Remove')").click()
+    row.wait_for(state="detached")
+    ann.page.wait_for_selector("#people-told:has-text('the old one lets nobody in')")
+    assert bob.page.goto(link).status == 404
+    assert bob.page.goto(ann.page.input_value("#invite-url")).status == 200
+
+
 def test_a_private_conversation_stays_private(person: Come) -> None:
     ann, bob = person("ann"), person("bob")
     bob.expect("404")

@@ -90,9 +90,9 @@ def test_snapshot_and_events_are_a_fresh_fetch_for_everybody_after_every_change(
     tell(versions.switch_version(bob, conversation.messages.filter(shown=False, state="sent").get().pk))
     tell(people.rename(bob, conversation.pk, "Rivers"))
     tell(people.add_participant(ann, conversation.pk, eve.username, "member").after)
-    tell(people.remove_participant(eve, conversation.pk, eve.pk))
+    tell(people.remove_participant(eve, conversation.pk, eve.pk).after)
     tell(people.add_participant(ann, conversation.pk, eve.username, "owner").after)
-    tell(people.remove_participant(ann, conversation.pk, bob.pk))
+    tell(people.remove_participant(ann, conversation.pk, bob.pk).after)
     tell(people.set_reply_policy(ann, conversation.pk, "off"))
     tell(people.change_role(ann, conversation.pk, eve.pk, "viewer"))
     tell(deletion.delete_conversation(ann, conversation.pk).after)
@@ -101,7 +101,7 @@ def test_snapshot_and_events_are_a_fresh_fetch_for_everybody_after_every_change(
     token = invites.link_of(Conversation.objects.get(pk=invites.make_link(ann, conversation.pk)))
     assert token is not None
     tell(invites.join(bob, token.token)[1])
-    tell(people.remove_participant(bob, conversation.pk, bob.pk))
+    tell(people.remove_participant(bob, conversation.pk, bob.pk).after)
     assert watchers[0].entries != {}
     assert watchers[1].entries == {}
 

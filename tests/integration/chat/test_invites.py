@@ -12,6 +12,7 @@ from chat import deletion, invites, people
 from chat.access import Forbidden, NotFound
 from chat.invites import InviteGone, find_invite
 from chat.models import Conversation, Invite, Participant
+from chat.people import Door
 from streaming.errors import Refused
 from tests.integration.chat.factories import make_conversation, make_person
 
@@ -75,6 +76,45 @@ def test_links_that_do_not_work_all_look_the_same() -> None:
     deletion.delete_conversation(ann, conversation.pk)
     refused(last)
     assert not Participant.objects.filter(user=bob).exists()
+
+
+def test_whoever_is_removed_does_not_come_back_by_the_link_they_knew() -> None:
+    ann, conversation, token = make("viewer")
+    bob = make_person()
+    invites.join(bob, token)
+    before = Invite.objects.get()
+    removed = people.remove_participant(ann, conversation.pk, bob.pk)
+    assert removed.link == Door.RESET
+    with pytest.raises(InviteGone):
+        invites.join(bob, token)
+    after = Invite.objects.get()
+    assert (after.role, after.expires_at) == (before.role, before.expires_at)
+    fresh = invites.link_of(conversation)
+    assert fresh is not None
+    assert invites.join(make_person(), fresh.token)[0] == conversation.pk
+
+
+def test_the_link_stays_where_an_owner_says_so_and_where_somebody_leaves() -> None:
+    ann, conversation, token = make()
+    bob, eve = make_person(), make_person()
+    for person in (bob, eve):
+        invites.join(person, token)
+    assert people.remove_participant(ann, conversation.pk, bob.pk, keep_link=True).link == Door.OPEN
+    assert people.remove_participant(eve, conversation.pk, eve.pk).link == Door.NONE
+    for person in (bob, eve):
+        assert invites.join(person, token)[0] == conversation.pk
+    Invite.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    for keep_link in (True, False):
+        assert people.remove_participant(ann, conversation.pk, bob.pk, keep_link=keep_link).link == Door.NONE
+        people.add_participant(ann, conversation.pk, bob.username)
+
+
+def test_an_invitation_that_was_reset_comes_from_whoever_reset_it() -> None:
+    ann, conversation, _ = make()
+    bob = make_person()
+    people.add_participant(ann, conversation.pk, bob.username, "owner")
+    people.remove_participant(bob, conversation.pk, ann.pk)
+    assert Invite.objects.get().created_by == bob
 
 
 def test_only_owners_make_and_withdraw_links() -> None:

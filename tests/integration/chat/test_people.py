@@ -27,7 +27,7 @@ def test_an_owner_lets_people_in_and_takes_them_out() -> None:
     frame = frame_of(people.add_participant(ann, conversation.pk, bob.username).after)
     assert [person["id"] for person in frame["participants"]] == [ann.pk, bob.pk]
     assert send(bob, conversation).generation
-    frame = frame_of(people.remove_participant(ann, conversation.pk, bob.pk))
+    frame = frame_of(people.remove_participant(ann, conversation.pk, bob.pk).after)
     assert [person["id"] for person in frame["participants"]] == [ann.pk]
     with pytest.raises(NotFound):
         send(bob, conversation)

@@ -96,6 +96,26 @@ def test_an_invitation_says_who_invites_to_what_and_lets_in(scene: Any) -> None:
     assert link[1] not in member
 
 
+@pytest.mark.parametrize(("fields", "is_open"), [({}, False), ({"keep_link": "on"}, True)])
+def test_removing_says_what_became_of_the_link(scene: Any, fields: dict[str, str], is_open: bool) -> None:
+    everybody, conversation = scene
+    invites.make_link(everybody["owner"], conversation.pk)
+    old = invites.link_of(conversation)
+    client = logged_in(everybody["owner"])
+    assert "could come back with it" in client.get(f"/conversations/{conversation.pk}/").content.decode()
+    words = "still works" if is_open else "lets nobody in any more"
+    path = f"/conversations/{conversation.pk}/people/{{}}/remove/"
+    answer = client.post(path.format(everybody["viewer"].pk), fields, headers={"Accept": "application/json"}).json()
+    fresh = invites.link_of(conversation)
+    assert old is not None
+    assert fresh is not None
+    assert (fresh == old) is is_open
+    assert answer["link"] == ("open" if is_open else "reset")
+    assert words in answer["said"]
+    assert answer.get("invite_url") == (None if is_open else f"http://testserver/invite/{fresh.token}/")
+    assert words in client.post(path.format(everybody["member"].pk), fields, follow=True).content.decode()
+
+
 def test_links_that_do_not_work_say_the_same_to_everybody(scene: Any) -> None:
     everybody, conversation = scene
     invites.make_link(everybody["owner"], conversation.pk)

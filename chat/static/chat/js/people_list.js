@@ -10,6 +10,7 @@ export class PeopleDialog {
   #list = document.getElementById("people-list");
   #template = document.getElementById("person-template");
   #alert = document.getElementById("people-alert");
+  #told = document.getElementById("people-told");
   #me;
   #participants = [];
   #here = new Set();
@@ -82,7 +83,7 @@ export class PeopleDialog {
       // The attribute: a template's document has no address to which the property could be relative.
       form.setAttribute("action", form.getAttribute("action").replace("/people/0/", `/people/${id}/`));
     }
-    const [select, label, remove] = ["select", ".people-role", '[data-action="remove"]'].map((part) =>
+    const [select, label, remove] = ["select", ".people-role", '[data-part="remove"]'].map((part) =>
       item.querySelector(part),
     );
     if (label !== null) label.textContent = ROLES[role] ?? role;
@@ -91,7 +92,8 @@ export class PeopleDialog {
       select.ariaLabel = interpolate(gettext("Role of %(name)s"), { name });
     }
     if (id === this.#me) remove?.remove();
-    else remove?.querySelector("button").setAttribute("aria-label", interpolate(gettext("Remove %(name)s"), { name }));
+    const opener = remove?.querySelector("summary, button");
+    opener?.setAttribute("aria-label", interpolate(gettext("Remove %(name)s"), { name }));
     return item;
   }
 
@@ -100,8 +102,11 @@ export class PeopleDialog {
     if (form.method === "dialog") return;
     event.preventDefault();
     showAlert(this.#alert, "");
+    showAlert(this.#told, "");
     try {
-      const { go } = await sendForm(form);
+      const { go, said = "", invite_url: link } = await sendForm(form);
+      showAlert(this.#told, said);
+      if (link) document.getElementById("invite-url")?.setAttribute("value", link);
       this.#goOn(form, new URL(go, location.href));
     } catch (error) {
       showAlert(this.#alert, error.message);
