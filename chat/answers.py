@@ -15,10 +15,15 @@ from chat.models import Conversation, Message
 from streaming import services as streaming
 from streaming.errors import Refused
 from streaming.prepared import prepared
-from streaming.states import LIVE
+from streaming.states import LIVE, Status
 
 #: Questions that may wait behind a running answer, per conversation.
 PENDING_MAX: Final = 5
+
+
+class AuthorLeft(Refused):
+    code = "author_left"
+    message = "Whoever asked this left the conversation before it was answered."
 
 
 def begin(conversation: Conversation, question: Message, user_id: int, model: str, *, waited: bool = False) -> Message:
@@ -45,6 +50,17 @@ def begin_next(conversation: Conversation, waiting: list[Message]) -> tuple[set[
     changes.stamp(question, conversation)
     answer = begin(conversation, question, author, question.model, waited=True)
     return {question.pk, answer.pk}, [str(answer.generation_id)]
+
+
+def withdraw_of(author_id: int, conversation: Conversation) -> list[str]:
+    """Who takes part no longer is answered and charged no more: what waits behind an answer goes as if they had
+    withdrawn it, what waits for its model ends. What is being written goes on: others read it. Returns the generations
+    that are to be told after the commit (`streaming.request_stop`)."""
+    mine = Message.objects.filter(conversation=conversation, author_id=author_id, state=Message.State.PENDING)
+    mine.update(state=Message.State.DROPPED, text="", shown=False, revision=conversation.revision)
+    waiting = Message.objects.filter(conversation=conversation, role=Message.Role.ASSISTANT)
+    waiting = waiting.filter(generation__user_id=author_id, generation__status=Status.QUEUED)
+    return streaming.withdraw([pk for pk in waiting.values_list("generation_id", flat=True) if pk], AuthorLeft())
 
 
 def check_idle(conversation_id: UUID) -> None:

@@ -6,10 +6,12 @@ The frame is made inside the transaction (its content is what was committed) and
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 from uuid import UUID
 
+from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from chat import sockets
@@ -25,6 +27,7 @@ from streaming.events import encode as encode_stream
 from streaming.hooks import AfterEnd
 from streaming.prepared import prepared
 
+log = logging.getLogger(__name__)
 QUEUE_IS_AWAY: Final = "The queue is not reachable. Your question is kept and runs as soon as it is back."
 
 
@@ -106,6 +109,15 @@ async def carry_out(after: AfterEnd) -> None:
         *(_start(generation_id, groups) for generation_id in after.start),
         *(_tell(group, frame) for group, frame in after.broadcasts),
     )
+
+
+async def stop(generation_ids: Iterable[str]) -> None:
+    """End what was marked to end. Never raises: its row says so, and whoever takes it up ends it."""
+    for generation_id in generation_ids:
+        try:
+            await services.request_stop(generation_id)
+        except (DatabaseError, OSError) as away:
+            log.warning("%s ends later: %r", generation_id, away)
 
 
 async def _tell(group: str, frame: str) -> None:

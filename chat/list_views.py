@@ -6,7 +6,6 @@ import time
 from typing import Any, Final
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,7 +14,6 @@ from django.views.decorators.http import require_GET, require_POST
 from chat import deletion, people, search
 from chat.forms import RenameForm
 from chat.pages import Done, act, page, refuse, sidebar, wants_data
-from streaming import services as streaming
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 
@@ -46,12 +44,10 @@ def conversation_rename(request: HttpRequest, conversation_id: UUID) -> HttpResp
 def conversation_delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     def change() -> Done:
         deleted = deletion.delete_conversation(request.user, conversation_id)
-        for generation in deleted.stopping:
-            async_to_sync(streaming.request_stop)(generation)
         restore = reverse("conversation_restore", args=[conversation_id])
         offer = {"title": deleted.title, "restore": restore}
         request.session[_DELETED] = {**offer, "at": time.time()}
-        return Done(reverse("home"), deleted.after, offer)
+        return Done(reverse("home"), deleted.after, offer, stopping=deleted.stopping)
 
     return act(request, change, reverse("conversation", args=[conversation_id]))
 

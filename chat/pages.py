@@ -29,13 +29,14 @@ View = Callable[..., HttpResponse]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change was made: the address where its result is to be seen, what else its page needs to know, and what people
-    are told of it, in their language."""
+    """A change was made: the address where its result is to be seen, what else its page needs to know, what people are
+    told of it, in their language, and the answers that are to end."""
 
     go: str
     after: AfterEnd = field(default_factory=AfterEnd)
     more: dict[str, Any] = field(default_factory=dict)
     said: str = ""
+    stopping: list[str] = field(default_factory=list)
 
 
 def page(view: View) -> View:
@@ -72,6 +73,7 @@ def act(request: HttpRequest, change: Callable[[], Done], back: str) -> HttpResp
     except Refused as refused:
         return refuse(request, refused, back)
     async_to_sync(changes.carry_out)(done.after)
+    async_to_sync(changes.stop)(done.stopping)
     if wants_data(request):
         return JsonResponse({"go": done.go, "said": done.said, **done.more})
     if done.said:

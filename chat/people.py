@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat import changes
+from chat import answers, changes
 from chat.access import Forbidden, NotFound, Role, User, access_conversation, id_of
 from chat.conversation_list import gone_frame, list_frames
 from chat.copies import group_from
@@ -44,9 +44,11 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Somebody went, or was taken out."""
+    """Somebody went, or was taken out. `stopping`: answers that must hear of it, after the commit
+    (`streaming.request_stop`)."""
 
     link: Door
+    stopping: list[str]
     after: AfterEnd
 
 
@@ -129,7 +131,8 @@ def set_reply_policy(user: User, conversation_id: UUID, policy: str) -> AfterEnd
 @transaction.atomic
 def remove_participant(user: User, conversation_id: UUID, person_id: int, *, keep_link: bool = False) -> Removed:
     """Take somebody out: an owner anybody, everybody themselves. Their open sockets fall silent within 5 s. Who is
-    taken out may know the invitation link: it is reset, unless `keep_link`. Who leaves may come back with it."""
+    taken out may know the invitation link: it is reset, unless `keep_link`. Who leaves may come back with it. Their
+    questions that wait are never asked; what is being written goes on."""
     conversation = changes.lock_for(user, conversation_id, Role.VIEWER if person_id == user.pk else Role.OWNER)
     here = Participant.objects.filter(conversation=conversation)
     leaving = here.filter(user_id=person_id).first()
@@ -140,8 +143,9 @@ def remove_participant(user: User, conversation_id: UUID, person_id: int, *, kee
     leaving.delete()
     link = Door.NONE if person_id == user.pk else _close_door(user, conversation, keep_link)
     changes.next_revision(conversation, news=False)
-    after = changes.changed(conversation)
-    return Removed(link, AfterEnd(broadcasts=[*after.broadcasts, gone_frame(person_id, conversation.pk)]))
+    stopping = answers.withdraw_of(person_id, conversation)
+    after = changes.path_changed(conversation)
+    return Removed(link, stopping, AfterEnd(broadcasts=[*after.broadcasts, gone_frame(person_id, conversation.pk)]))
 
 
 def check_room(conversation: Conversation) -> None:

@@ -86,7 +86,8 @@ def conversation_remove_person(request: HttpRequest, conversation_id: UUID, pers
         more = {"link": removed.link.value}
         if removed.link == Door.RESET:
             more["invite_url"] = _invite_url(request, access_conversation(request.user, conversation_id))
-        return Done(go, removed.after, more, said=gettext(_SAID[removed.link]) if removed.link in _SAID else "")
+        said = gettext(_SAID[removed.link]) if removed.link in _SAID else ""
+        return Done(go, removed.after, more, said, removed.stopping)
 
     return act(request, change, here)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -279,8 +280,8 @@ def finish(generation_id: str, attempt: int, outcome: Outcome) -> End | None:
         "worker": "",
         **ledger.total(entries, attempt, outcome.usage),
     }
-    if error is not None:
-        values |= {"error_code": error.code, "error_message": error.message[:300], "error_retryable": error.retryable}
+    if error is not None or outcome.status == Status.COMPLETED:  # why it was to be stopped, if that came too late
+        values |= _said(error)
     row = Generation.objects.filter(pk=generation_id, attempt=attempt)
     if not row.filter(status__in=sources_of(outcome.status) & RUNNING).update(**values):
         # Perhaps it is done already, and only the database's answer was lost: then its event is still to be sent.
@@ -305,9 +306,7 @@ def end_queued(generation_id: str, status: Status, error: StreamingError | None 
         sha256=hashlib.sha256(raw).hexdigest(),
         text_bytes=len(raw),
         finished_at=timezone.now(),
-        error_code=error.code if error else "",
-        error_message=error.message[:300] if error else "",
-        error_retryable=error.retryable if error else False,
+        **(_said(error) if error else {}),
     )
     return _end_of(generation_id) if moved else None
 
@@ -317,6 +316,20 @@ def request_stop(generation_id: str) -> str:
     rows = Generation.objects.filter(pk=generation_id)
     rows.filter(stop_requested_at__isnull=True).exclude(status__in=TERMINAL).update(stop_requested_at=timezone.now())
     return rows.values_list("status", flat=True).get()
+
+
+def withdraw(generation_ids: Iterable[UUID], because: StreamingError) -> list[str]:
+    """Those of them that wait and have brought nothing yet are to end, and to say why; returns them. In the caller's
+    transaction: from its commit on no worker asks for them."""
+    nothing_yet = {"status": Status.QUEUED, "text": "", "crashes": 0, "vendor_run": "", "stop_requested_at": None}
+    wish = {"stop_requested_at": timezone.now(), **_said(because)}
+    return [str(pk) for pk in generation_ids if Generation.objects.filter(pk=pk, **nothing_yet).update(**wish)]
+
+
+def _said(error: StreamingError | None) -> dict[str, Any]:
+    if error is None:
+        return {"error_code": "", "error_message": "", "error_retryable": False}
+    return {"error_code": error.code, "error_message": error.message[:300], "error_retryable": error.retryable}
 
 
 def queued_event(row: Generation) -> Queued:

@@ -31,7 +31,7 @@ from streaming import (
     redis_client,
     routing,
 )
-from streaming.errors import Refused
+from streaming.errors import Refused, StreamingError
 from streaming.events import encode
 from streaming.lifecycle import End
 from streaming.models import Attempt, Generation, TokenReservation
@@ -183,6 +183,12 @@ def mark_stopped(generation_ids: Iterable[str]) -> None:
     `request_stop` tells those that run already."""
     for generation_id in generation_ids:
         lifecycle.request_stop(generation_id)
+
+
+def withdraw(generation_ids: Iterable[UUID], because: StreamingError) -> list[str]:
+    """Those of them for which nothing came yet are to end, and to say why; also in the caller's transaction. Returns
+    them: `request_stop` ends each at once, after the commit."""
+    return lifecycle.withdraw(generation_ids, because)
 
 
 def forget_texts(generation_ids: Iterable[UUID]) -> None:
