@@ -66,7 +66,9 @@ def send(options: Namespace) -> int:
 
 
 def watch(options: Namespace) -> int:
-    return _watch(_site(options), options.stream, Answer(cursor=options.after), options.json)
+    site = _site(options)
+    site.get(f"/streams/{options.stream}")  # reading is patient with a lost line, also with one that never was
+    return _watch(site, options.stream, Answer(cursor=options.after), options.json)
 
 
 def stop(options: Namespace) -> int:
