@@ -43,12 +43,12 @@ class Postgres:
         self._run(["pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", options, "start"])
         self.create("chat")
 
-    def create(self, name: str) -> str:
-        """Another empty database; returns its address."""
+    def create(self, name: str, template: str = "template1") -> str:
+        """Another database, empty or a copy; returns its address."""
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user="chat", dbname="postgres", autocommit=True
         ) as server:
-            server.execute(f'CREATE DATABASE "{name}"')
+            server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url.removesuffix("chat") + name
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What tests of programs share: one demo, because starting one takes longer than most of them."""
+"""A provider for each module; and one demo for all tests of programs, for a start takes longer than most of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import pytest
 from tests.acceptance.program_site import Site, environment, site_of
 from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.demo_database import DemoDatabase, PostgresDatabase, Row, SqliteFile
+from tests.acceptance.first_run import lay_out
 from tests.acceptance.session import Session
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -62,12 +63,13 @@ class Demo:
     """`with Demo(web=2, env={"DEMO_TOKENS_PER_SECOND": "200"}) as demo:` is ready when the block begins.
 
     Nothing of the tests' own environment passes to it but `env`, the path and the home folder. `postgres`: the address
-    of an empty database to be used instead of SQLite.
+    of a database to be used instead of SQLite. `is_first`: it finds nothing in its folder; any other, what a first one
+    left there.
     """
 
     def __init__(
         self, *, workers: int = 1, web: int = 1, data: Path | None = None, env: Mapping[str, str] | None = None,
-        arguments: tuple[str, ...] = (), port: int = 0, postgres: str = "",
+        arguments: tuple[str, ...] = (), port: int = 0, postgres: str = "", is_first: bool = False,
     ) -> None:  # fmt: skip
         self.own_folder = None if data else Path(tempfile.mkdtemp(prefix="demo-"))
         self.data = data or (self.own_folder or Path()) / "data"
@@ -77,6 +79,7 @@ class Demo:
         self.env = {"TITLE_MODEL": "off"} | dict(env or {}) | ({"DEMO_DATABASE_URL": postgres} if postgres else {})
         sqlite_file = self.data / "chatsite.sqlite3"
         self.database: DemoDatabase = PostgresDatabase(postgres) if postgres else SqliteFile(sqlite_file)
+        self.is_first = is_first
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.reader = threading.Thread()
@@ -90,6 +93,8 @@ class Demo:
         if self.process is not None:
             self.process.wait(READY_S)
             self.reader.join(READY_S)
+        elif not self.is_first:
+            lay_out(self.data)
         self.lines.clear()
         self.started = time.monotonic()
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}

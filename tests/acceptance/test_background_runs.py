@@ -23,12 +23,6 @@ GONE = "sim-tokens=160+rate=20+seed=34+gone=400+repeat=50"
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     models = simulator.env(openai=[STORY, OTHER, STOPPED, GONE])
     background = {"OPENAI_DIALECT": "responses", "OPENAI_BACKGROUND": "1", "DRAIN_SECONDS": "1"}

@@ -39,12 +39,6 @@ ENV = {
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     models = simulator.env(openai=[CHAT, STOPPED, RETRIED, LIMITED, CRASHED, ENDED], anthropic=[MESSAGES])
     with Demo(env=models | ENV) as running:

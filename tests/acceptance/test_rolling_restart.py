@@ -30,12 +30,6 @@ EXITS_WITHIN_S = 35.0
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     env = simulator.env(openai=[STORY, SHORT, *LONG]) | {"DRAIN_SECONDS": str(DRAIN_S)}
     with Demo(web=2, workers=2, env=env) as running:

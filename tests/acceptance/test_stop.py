@@ -27,12 +27,6 @@ MODELS = {
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     with Demo(web=2, env=simulator.env(openai=MODELS["chat"], anthropic=MODELS["messages"])) as running:
         yield running

@@ -23,12 +23,6 @@ LONG = "sim-tokens=200+rate=25+unicode=1+seed=5"
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     env = simulator.env(openai=[STORY, LONG], anthropic=["sim-tokens=90+rate=20+unicode=1+seed=3"])
     with Demo(web=2, workers=1, env=env) as running:

@@ -21,12 +21,6 @@ FORGETFUL = {"chat": "sim-tokens=200+rate=20+repeat=50+seed=1", "messages": "sim
 
 
 @pytest.fixture(scope="module")
-def simulator() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     models = simulator.env(openai=[FORGETFUL["chat"]], anthropic=[FORGETFUL["messages"]])
     with Demo(workers=2, env=models | {"DEMO_TOKENS_PER_SECOND": "20"}) as running:

@@ -12,11 +12,13 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.acceptance.first_run import prepare
 from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.postgres import Postgres, programs
 from tests.reliability.stage import Stage
 
+PREPARED = "prepared"
 _numbers = itertools.count(1)
 
 
@@ -28,17 +30,18 @@ def postgres_server() -> Iterator[Postgres]:
     assert folder is not None
     server = Postgres(folder)
     server.start()
+    prepare(server.create(PREPARED))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
-    """The address of an empty database of PostgreSQL, or nothing for SQLite."""
+    """The address of a prepared database of PostgreSQL, or nothing for SQLite."""
     if request.param == "sqlite":
         return ""
     server: Postgres = request.getfixturevalue("postgres_server")
-    return server.create(f"rows{next(_numbers)}")
+    return server.create(f"rows{next(_numbers)}", template=PREPARED)
 
 
 @pytest.fixture(scope="module")

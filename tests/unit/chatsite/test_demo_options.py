@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -19,22 +20,26 @@ def test_the_defaults_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "words"),
     [
-        {"port": -1},
-        {"port": 65536},
-        {"workers": 0},
-        {"workers": 33},
-        {"web": 0},
-        {"concurrency": 0},
-        {"host": "0.0.0.0"},
-        {"data": Path("")},  # what an unset variable of a shell becomes: keys would lie in the repository
-        {"data": Path("./.")},
+        ({"port": -1}, "--port must be between 0"),
+        ({"port": 65536}, "--port must be between 0"),
+        ({"workers": 0}, "--workers must be between 1"),
+        ({"workers": 33}, "--workers must be between 1"),
+        ({"web": 0}, "--web must be between 1"),
+        ({"web": 1000}, "--web must be between 1"),
+        ({"concurrency": 0}, "--concurrency must be between 1"),
+        ({"host": "0.0.0.0"}, "0.0.0.0 can be reached by other machines"),
+        ({"host": "example.org"}, "example.org can be reached by other machines"),
+        # What an unset variable of a shell becomes: keys would lie in the repository.
+        ({"data": Path("")}, "--data"),
+        ({"data": Path("./.")}, "--data"),
     ],
 )
-def test_whatever_cannot_be_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(DemoError):
+def test_whatever_cannot_be_is_refused_in_a_sentence(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(DemoError, match=re.escape(words)) as refused:
         dataclasses.replace(GOOD, **change).check()
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
