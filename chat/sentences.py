@@ -72,6 +72,7 @@ SENTENCES: Final = (
     _("This message was sent in another conversation already."),
     _("Only its author can change a message."),
     _("Whoever asked this left the conversation before it was answered."),
+    _("The API key that asked this was revoked."),
     _("The question of this answer is gone."),
     _("An answer is still being written here. Wait until it ends, or stop it."),
     _("That message is empty: write something first."),

@@ -127,8 +127,8 @@ class Completed(Ended):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped(Ended):
-    """Somebody stopped it; or a validator did, or its author left while it waited (then `code` and `message`
-    say why). The text so far stays."""
+    """Somebody stopped it; or a validator did, its author left while it waited, or the API key that asked for it
+    was revoked (then `code` and `message` say why). The text so far stays."""
 
     TYPE: ClassVar[str] = "stream.stopped"
 

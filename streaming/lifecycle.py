@@ -318,12 +318,14 @@ def request_stop(generation_id: str) -> str:
     return rows.values_list("status", flat=True).get()
 
 
-def withdraw(generation_ids: Iterable[UUID], because: StreamingError) -> list[str]:
-    """Those of them that wait and have brought nothing yet are to end, and to say why; returns them. In the caller's
-    transaction: from its commit on no worker asks for them."""
-    nothing_yet = {"status": Status.QUEUED, "text": "", "crashes": 0, "vendor_run": "", "stop_requested_at": None}
+def withdraw(generation_ids: Iterable[UUID], because: StreamingError, *, running: bool = False) -> list[str]:
+    """Those of them that wait and have brought nothing yet (`running`: all that have not ended) are to end, and to say
+    why; returns them. In the caller's transaction: from its commit on no worker asks for them."""
+    live = Generation.objects.filter(stop_requested_at=None).exclude(status__in=TERMINAL)
+    if not running:
+        live = live.filter(status=Status.QUEUED, text="", crashes=0, vendor_run="")
     wish = {"stop_requested_at": timezone.now(), **_said(because)}
-    return [str(pk) for pk in generation_ids if Generation.objects.filter(pk=pk, **nothing_yet).update(**wish)]
+    return [str(pk) for pk in generation_ids if live.filter(pk=pk).update(**wish)]
 
 
 def _said(error: StreamingError | None) -> dict[str, Any]:

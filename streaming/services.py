@@ -185,10 +185,10 @@ def mark_stopped(generation_ids: Iterable[str]) -> None:
         lifecycle.request_stop(generation_id)
 
 
-def withdraw(generation_ids: Iterable[UUID], because: StreamingError) -> list[str]:
-    """Those of them for which nothing came yet are to end, and to say why; also in the caller's transaction. Returns
-    them: `request_stop` ends each at once, after the commit."""
-    return lifecycle.withdraw(generation_ids, because)
+def withdraw(generation_ids: Iterable[UUID], because: StreamingError, *, running: bool = False) -> list[str]:
+    """Those of them for which nothing came yet (`running`: all that live) are to end, and to say why; also in the
+    caller's transaction. Returns them: `request_stop` ends each at once, after the commit."""
+    return lifecycle.withdraw(generation_ids, because, running=running)
 
 
 def forget_texts(generation_ids: Iterable[UUID]) -> None:

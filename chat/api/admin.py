@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from chat.api import keys
+from chat.api import keys, revoking
 from chat.api.models import ApiKey, Scope
 from streaming.admin_base import ModelAdmin
 from streaming.errors import Refused
@@ -82,4 +82,4 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description=_("Revoke the chosen keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset:
-            keys.revoke_key(key)
+            revoking.revoke_key(key)

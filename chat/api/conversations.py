@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Header, Query, Router, Status
@@ -16,10 +17,10 @@ from pydantic import WithJsonSchema
 
 from chat import changes, deletion, people, selectors, services, sockets, waits
 from chat.access import NotFound, access_conversation, access_message
-from chat.api import cursors, places
+from chat.api import cursors, places, revoking
 from chat.api.bearer import KeyAuth, key_of
 from chat.api.errors import Invalid
-from chat.api.models import Scope
+from chat.api.models import ApiKey, Scope
 from chat.api.openapi import PROBLEMS
 from chat.api.schemas import (
     ChangedConversation,
@@ -160,11 +161,10 @@ async def send_message(
     idempotency_key: IdempotencyKey = None,
 ) -> Status[Sent]:
     """Ask. The answer comes as a stream of events; who sends the same Idempotency-Key again gets the same stream."""
-    user, name = key_of(request).user, _client_id(idempotency_key)
-    await waits.check_wait(user, conversation_id, name, body.text, body.model)
-    sent = await database.call(
-        services.send_message, user, conversation_id, client_message_id=name, text=body.text, model=body.model
-    )
+    key, name = key_of(request), _client_id(idempotency_key)
+    await waits.check_wait(key.user, conversation_id, name, body.text, body.model)
+    sent = await database.call(_send, key, conversation_id, name, body)
+    sockets.get().in_background(revoking.end_if_revoked(key))
     await to_end(sent.after)
     place = await places.place_of(sent.generation) if sent.generation else places.UNKNOWN
     stream = UUID(sent.generation) if sent.generation else None
@@ -181,6 +181,13 @@ async def send_message(
             message_url=f"/api/v1/conversations/{conversation_id}/messages/{sent.message}",
         ),
     )
+
+
+@transaction.atomic
+def _send(key: ApiKey, conversation_id: UUID, name: str, body: NewMessage) -> services.Sent:
+    sent = services.send_message(key.user, conversation_id, client_message_id=name, text=body.text, model=body.model)
+    revoking.note_message(key, sent.message)
+    return sent
 
 
 def _client_id(idempotency_key: str | None) -> str:

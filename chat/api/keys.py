@@ -66,11 +66,6 @@ def live_keys(user: Any) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), user=user, revoked_at__isnull=True)
 
 
-def revoke_key(key: ApiKey) -> None:
-    """Once and for all; requests that run with it are cut within 5 s."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
-
-
 def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 

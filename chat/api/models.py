@@ -43,6 +43,18 @@ class ApiKey(models.Model):
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
 
 
+class KeyMessage(models.Model):
+    """A message in a conversation that a program sent, and with which key: what that asked for ends with it."""
+
+    message = models.OneToOneField(
+        "chat.Message", on_delete=models.CASCADE, primary_key=True, related_name="key_message"
+    )
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="messages")
+
+    def __str__(self) -> str:
+        return f"message {self.message_id} by key {self.key_id}"
+
+
 class ApiRequest(models.Model):
     """What a generation is asked that belongs to no conversation. `prompt` is emptied when it has ended: terminal rows
     never run again, and nobody else reads it.

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat.access import id_of
-from chat.api import keys
+from chat.api import keys, revoking
 from chat.api.models import ApiKey, Scope
 from streaming.errors import Refused
 
@@ -57,5 +57,5 @@ def api_key_revoke(request: HttpRequest, key_id: int) -> HttpResponse:
     key = ApiKey.objects.filter(pk=key_id, user_id=id_of(request.user)).first()
     if key is None:
         raise Http404
-    keys.revoke_key(key)
+    revoking.revoke_key(key)
     return redirect("api_keys")

@@ -33,10 +33,10 @@ HELD: Final = f"sim-tokens=2+first=0.7+rate={1 / HELD_S}+stamp=1"
 
 _KEYS = """
 from django.contrib.auth import get_user_model
-from chat.api import keys
+from chat.api import keys, revoking
 people = {name: get_user_model().objects.get(username=name) for name in ("ann", "bob")}
 made = [keys.create_key(people[name], "tests") for name in ("ann", "bob", "ann", "bob", "bob")]
-keys.revoke_key(made[2].key)
+revoking.revoke_key(made[2].key)
 print(*(one.token for one in made))
 """
 

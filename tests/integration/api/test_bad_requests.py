@@ -10,7 +10,7 @@ import openai
 import pytest
 from django.utils import timezone
 
-from chat.api import keys
+from chat.api import revoking
 from chat.api.models import ApiKey, ApiRequest, Scope
 from streaming import database
 from streaming.models import Generation
@@ -114,7 +114,7 @@ async def _end_key(program: Program, how: str) -> None:
         rows = ApiKey.objects.filter(pk=program.key.pk)
         await database.call(rows.update, expires_at=timezone.now() - timedelta(seconds=1))
     else:
-        await database.call(keys.revoke_key, program.key)
+        await revoking.revoke(program.key)
 
 
 @pytest.mark.parametrize("how", ["revoked", "expired", "inactive"])

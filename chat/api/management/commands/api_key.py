@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from chat.api import keys
+from chat.api import keys, revoking
 from chat.api.models import ApiKey, Scope
 from streaming.errors import Refused
 
@@ -60,5 +60,5 @@ class Command(BaseCommand):
         found = list(ApiKey.objects.filter(prefix__startswith=prefix[: keys.PREFIX_CHARS], revoked_at__isnull=True))
         if len(found) != 1:
             raise CommandError(f"{len(found)} keys that are not revoked begin like this.")
-        keys.revoke_key(found[0])
+        revoking.revoke_key(found[0])
         self.stdout.write(f"{found[0]} is revoked.")
