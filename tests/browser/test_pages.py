@@ -109,6 +109,28 @@ def test_a_phone_shows_the_whole_name_of_the_model(person: Come) -> None:
     assert shown == ann.page.evaluate("(document.querySelector('#model').style.maxWidth = 'none', model.offsetWidth)")
 
 
+def test_a_phone_cuts_nothing_off_and_what_is_below_a_message_can_be_touched(person: Come) -> None:
+    ann = person("ann", **PHONE)
+    ann.start_conversation()
+    ann.ask("Hello")
+    ann.wait_state("done")
+    ann.page.locator("[data-do=edit]:visible").wait_for()
+    for button in ann.page.locator(".message-foot button:visible").all():
+        box = button.bounding_box()
+        assert min(box["width"], box["height"]) >= 40, button.get_attribute("data-do")
+    # What leaves the box of a message that is not the last one is not painted.
+    assert ann.page.eval_on_selector_all(
+        ".message-foot",
+        "feet => feet.every((foot) => foot.getBoundingClientRect().bottom"
+        " <= foot.closest('.message').getBoundingClientRect().bottom)",
+    )
+    for path in ("usage/", "search/?q=Hello", "accounts/api-keys/"):
+        ann.go(path)
+        assert ann.page.evaluate(
+            "[...document.querySelectorAll('body, .usage-scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
+        ), path
+
+
 def test_streamed_text_is_in_no_live_region_and_the_end_is_announced_once(person: Come) -> None:
     ann = person("ann")
     ann.start_conversation()

@@ -13,7 +13,7 @@ function scene() {
     text: { isEmpty: false },
     offer: () => touched.push(id),
     showVersions: () => {},
-    showFacts: (sentence) => touched.push(`facts ${id}: ${sentence}`),
+    showFacts: (facts) => touched.push(`facts ${id}: ${facts}`),
     showState: () => {},
   });
   const list = { view: (id) => views.get(id) ?? views.set(id, viewOf(id)).get(id) };

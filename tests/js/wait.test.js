@@ -186,7 +186,7 @@ class Option {
 /** A picker over these options; `choose` is what a person does. */
 function picking(options, storage = new MemoryStorage(), own = new MemoryStorage()) {
   const select = { options, value: "a", addEventListener: (_, action) => (select.changed = action) };
-  const note = { textContent: "" };
+  const note = { textContent: "", toggleAttribute: (name, isOn) => (note[name] = isOn) };
   const picker = new ModelPicker(select, note, storage, { storage: own, key: "chat.model.1.c" });
   const choose = (value) => {
     select.value = value;
@@ -205,6 +205,16 @@ test("the picker says each model's wait, that of the chosen one beside it", () =
   assert.deepEqual([labels(), plain(note.textContent)], [["Alpha", "Beta", "Gamma · no key"], "about 40 s"]);
   picker.show({});
   assert.deepEqual([labels(), note.textContent], [["Alpha", "Beta", "Gamma · no key"], ""]);
+});
+
+test("a closed model's whole sentence gets the room that it needs", () => {
+  const { picker, note } = picking([new Option("a", "Alpha")]);
+  const states = [{ why: "held", message: "Paused." }, { why: "paused", message: "" }, { why: "blocked", message: "" }];
+  const isWhole = states.map((state) => {
+    picker.show({ a: { p50_s: null, ...state } });
+    return note["data-sentence"];
+  });
+  assert.deepEqual(isWhole, [true, false, false]);
 });
 
 test("a conversation keeps its model, and a new one begins with the last that was chosen", () => {

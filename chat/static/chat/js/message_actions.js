@@ -45,7 +45,7 @@ export class MessageActions {
     this.#shown.set(view, { message, end, cost });
     view.offer(this.#offers(message, view));
     view.showVersions(message.siblings.indexOf(message.id) + 1, message.siblings.length);
-    if (hasFacts) view.showFacts(answerFacts({ ...generation, ...end, model: message.model, cost }).join(" · "));
+    if (hasFacts) view.showFacts(answerFacts({ ...generation, ...end, model: message.model, cost }));
   }
 
   /** The composer is empty, and somebody wants to mend what they wrote last. */

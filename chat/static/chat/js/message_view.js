@@ -3,6 +3,7 @@ import { MessageText } from "chat/message_text.js";
 import { gettext, interpolate, language } from "chat/words.js";
 
 const COPIED_MS = 2000;
+const NO_BREAK = "\u00a0";
 const roomy = globalThis.matchMedia?.("(min-width: 50.01rem)");
 
 const NOTES = {
@@ -145,8 +146,10 @@ export class MessageView {
     this.element.scrollIntoView({ block: "nearest" });
   }
 
-  showFacts(sentence) {
+  /** A line may break between two of them, not within one. */
+  showFacts(phrases) {
     const { facts, factsText } = this.#parts;
+    const sentence = phrases.map((phrase) => phrase.replaceAll(" ", NO_BREAK)).join(`${NO_BREAK}· `);
     if (factsText.textContent === sentence) return;
     factsText.textContent = sentence;
     facts.hidden = sentence === "";

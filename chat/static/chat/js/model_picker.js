@@ -1,4 +1,4 @@
-import { modelWait } from "chat/wait_words.js";
+import { isSentence, modelWait } from "chat/wait_words.js";
 
 const KEY = "chat.model";
 
@@ -39,6 +39,7 @@ export class ModelPicker {
       if (option.textContent !== text) option.textContent = text;
     }
     const note = this.#words(this.#select.value);
+    this.#note.toggleAttribute("data-sentence", isSentence(waits[this.#select.value]));
     if (this.#note.textContent !== note) this.#note.textContent = this.#note.title = note;
   }
 

@@ -110,6 +110,11 @@ export function spokenWait(wait, isOwn) {
   return words.filter(Boolean).map((sentence) => sentence.replace(/([^.])$/, "$1.")).join(" ");
 }
 
+/** Whether a model's wait is told by the server, in a whole sentence. */
+export function isSentence(wait) {
+  return Boolean(wait?.message) && (wait.why === "blocked" || wait.why === "held");
+}
+
 /** A model's present wait, as the picker shows it beside its name; empty if it is free. */
 export function modelWait({ p50_s: p50S, why, message }) {
   const isLong = p50S !== null && p50S >= STARTING_S;
