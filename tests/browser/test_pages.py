@@ -112,7 +112,8 @@ def test_a_phone_shows_the_whole_name_of_the_model(person: Come) -> None:
 def test_a_phone_cuts_nothing_off_and_what_is_below_a_message_can_be_touched(person: Come) -> None:
     ann = person("ann", **PHONE)
     ann.start_conversation()
-    ann.ask("Hello")
+    ann.write("Hello")
+    ann.page.click("#send")
     ann.wait_state("done")
     ann.page.locator("[data-do=edit]:visible").wait_for()
     for button in ann.page.locator(".message-foot button:visible").all():
