@@ -9,9 +9,10 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()  # loads the apps: must come before the imports below
 
-from channels.auth import AuthMiddlewareStack
+from channels.auth import AuthMiddleware
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator
+from channels.sessions import CookieMiddleware
 from django.conf import settings
 from django.urls import re_path
 
@@ -20,9 +21,10 @@ from chatsite.bodies import BoundedBodies
 from chatsite.log_context import LogContext
 from chatsite.probes import Probes
 from chatsite.readiness import say_ready
+from chatsite.socket_session import SocketSession
 
 of_pages = OriginValidator(
-    AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),  # type: ignore[arg-type]  # wants a private class
+    CookieMiddleware(SocketSession(AuthMiddleware(URLRouter(websocket_urlpatterns)))),  # type: ignore[arg-type]  # wants a private class
     settings.ALLOWED_ORIGINS,
 )
 _protocols = ProtocolTypeRouter(

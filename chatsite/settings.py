@@ -183,8 +183,9 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        # In protocol 3 redis-py writes out each message for a log line that nobody reads.
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 15, "socket_connect_timeout": 2,
-                              "health_check_interval": 5}]},
+                              "health_check_interval": 5, "protocol": 2}]},
     }
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from redis.exceptions import NoScriptError
 
 from streaming import conf, database, fenced, lifecycle, metrics, redis_client
 from streaming.answer_blocks import AnswerBlocks
+from streaming.append_pipe import AppendPipe
 from streaming.cancellation import cancel
 from streaming.checkpoints import Checkpoints
 from streaming.coalescer import Coalescer
@@ -50,7 +51,7 @@ class Publisher:
         settings = conf.get()
         self._settings = settings
         # Its own connection: nothing else may delay an append, and its order is the order of the streams.
-        self._client = redis_client.make(connections=1, timeout_s=5.0)
+        self._pipe = AppendPipe()
         # Beginnings of many streams at once must not wait for each other.
         self.replay_log = ReplayLog(redis_client.get())
         self._ttl_ms = settings.log_ttl_s * 1000
@@ -70,7 +71,7 @@ class Publisher:
     async def aclose(self) -> None:
         await self._checkpoints.aclose()
         await cancel(self._task, *self._recoveries)
-        await self._client.aclose()
+        await self._pipe.aclose()
 
     # For the runner.
 
@@ -209,15 +210,13 @@ class Publisher:
         return batch
 
     async def _append_batch(self, batch: list[tuple[StreamWriter, Frozen]]) -> list[Any]:
-        pipe = self._client.pipeline(transaction=False)
-        for writer, frozen in batch:
-            pipe.execute_command(
-                "EVALSHA", self._append_sha, 2, *writer.keys, writer.attempt, writer.token,
-                frozen.seq, frozen.kind, frozen.frame, writer.channel, frozen.message, self._ttl_ms,
-            )  # fmt: skip
-        replies: list[Any] = await pipe.execute(raise_on_error=False)
+        replies = await self._pipe.call([
+            ("EVALSHA", self._append_sha, 2, *writer.keys, writer.attempt, writer.token,
+             frozen.seq, frozen.kind, frozen.frame, writer.channel, frozen.message, self._ttl_ms)
+            for writer, frozen in batch
+        ])  # fmt: skip
         if any(isinstance(reply, NoScriptError) for reply in replies):
-            await self._client.script_load(self._append_source)
+            await self._pipe.call([("SCRIPT", "LOAD", self._append_source)])
         return replies
 
     def _settle(self, writer: StreamWriter, frozen: Frozen, reply: Any) -> None:

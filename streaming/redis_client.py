@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -31,6 +32,19 @@ def make(*, connections: int, timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:
         retry=Retry(NoBackoff(), 0),
     )
     return Redis.from_pool(pool)
+
+
+def connection() -> AbstractConnection:
+    """One connection without a pool, for whoever has a deadline of his own; it opens with its first command."""
+    pool = BlockingConnectionPool.from_url(
+        conf.get().redis_url,
+        socket_timeout=None,
+        socket_connect_timeout=COMMAND_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+    made: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+    return made
 
 
 def get() -> Redis:

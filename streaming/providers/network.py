@@ -1,13 +1,16 @@
 """Cheaper reads under the same HTTP: measured, 20 of the 65 µs that a token costs to read.
 
 The HTTP library puts a scope with a deadline around each read; here it is a timer, and who is late has the connection
-closed. Connecting, writing and TLS stay the library's, and so does a way through a proxy.
+closed. And with each answer that begins or ends it asks every idle connection whether its server has left it, by way of
+a search through attributes: where a hundred answers end at once, here it is one call of the kernel. Connecting, writing
+and TLS stay the library's, and so does a way through a proxy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import ssl
 from typing import Any
 
@@ -23,6 +26,7 @@ class PlainStream(httpcore2.AsyncNetworkStream):
         self._stream = stream
         self._source: anyio.abc.ByteStream = stream._stream  # type: ignore[attr-defined]
         self._closing: asyncio.Task[None] | None = None
+        self._socket = stream.get_extra_info("socket")
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         timer = asyncio.get_running_loop().call_later(timeout, self._give_up) if timeout is not None else None
@@ -55,7 +59,16 @@ class PlainStream(httpcore2.AsyncNetworkStream):
         return PlainStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return self._is_readable() if info == "is_readable" else self._stream.get_extra_info(info)
+
+    def _is_readable(self) -> bool:
+        """Of a connection that serves nobody: its server closed it. One without a socket is closed."""
+        descriptor = -1 if self._socket is None else self._socket.fileno()
+        if descriptor < 0:
+            return True
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        return bool(waiting.poll(0))
 
 
 class PlainNetwork(httpcore2.AnyIOBackend):

@@ -119,13 +119,17 @@ class OpenAIProvider:
         return response
 
     async def _chat(self, entry: ModelEntry, prompt: Prompt) -> httpx2.Response:
-        raw = await self._client.chat.completions.with_raw_response.create(stream=True, **chat_request(entry, prompt))
-        response: httpx2.Response = raw.http_response
-        return response
+        return await self._post("/chat/completions", chat_request(entry, prompt))
 
     async def _respond(self, entry: ModelEntry, prompt: Prompt) -> httpx2.Response:
-        raw = await self._client.responses.with_raw_response.create(stream=True, **response_request(entry, prompt))
-        response: httpx2.Response = raw.http_response
+        return await self._post("/responses", response_request(entry, prompt))
+
+    async def _post(self, path: str, asked: dict[str, Any]) -> httpx2.Response:
+        """The SDK's own methods hold each message of the prompt against their types first, on the loop of all streams:
+        a millisecond for a short conversation, and more with each message."""
+        body, stream = {**asked, "stream": True}, openai.AsyncStream[Any]
+        answer: Any = await self._client.post(path, cast_to=httpx2.Response, body=body, stream=True, stream_cls=stream)
+        response: httpx2.Response = answer
         return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ipaddress
 import ssl
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from httpcore2._backends.anyio import AnyIOStream
 
 from streaming import conf
 from streaming.providers.network import PlainStream
@@ -55,12 +57,9 @@ async def three_parts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 async def test_reads_have_no_scope_of_their_own(client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a new version of the library moves things, this says that nobody reads plainly any more."""
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("the library's own read")
-
     async with serving(three_parts) as port, client.stream("GET", f"http://127.0.0.1:{port}/") as response:
         assert isinstance(response.extensions["network_stream"], PlainStream)
-        monkeypatch.setattr(anyio, "fail_after", refuse)
+        monkeypatch.setattr(anyio, "fail_after", _refuse)
         assert await response.aread() == b"one two three"
 
 
@@ -103,6 +102,42 @@ async def test_a_connection_that_is_reset_is_a_read_error(client: httpx2.AsyncCl
     async with serving(reset) as port, client.stream("GET", f"http://127.0.0.1:{port}/") as response:
         with pytest.raises((httpx2.ReadError, httpx2.RemoteProtocolError)):
             await response.aread()
+
+
+async def test_a_connection_that_its_server_left_serves_nobody_again(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And an idle one that was not left does, without a search through the library's attributes."""
+    served: list[asyncio.StreamWriter] = []
+    ended = asyncio.Semaphore(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                served.append(writer)
+                await three_parts(reader, writer)
+        writer.close()
+        ended.release()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert (await client.get(address)).text == "one two three"
+        monkeypatch.setattr(AnyIOStream, "get_extra_info", _refuse)
+        assert (await client.get(address)).text == "one two three"
+        monkeypatch.undo()
+        assert served[0] is served[1]
+        served[0].close()
+        await served[0].wait_closed()
+        assert (await client.get(address)).text == "one two three"
+        assert served[2] is not served[0]
+        await client.aclose()
+        async with asyncio.timeout(10):
+            await ended.acquire()
+            await ended.acquire()
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("the library's own way")
 
 
 def self_signed() -> bytes:
