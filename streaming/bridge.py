@@ -77,6 +77,7 @@ class Bridge:
             self._loop.close()  # the channel layer gives its connections back with the loop
 
     async def _open(self) -> None:
+        providers.open_all()
         self._pace = workers_now.Pace()
         self.publisher = Publisher()
         self.runner = Runner(self.publisher, self.worker_id)

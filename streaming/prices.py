@@ -7,6 +7,7 @@ the library knows behind that address, or as unknown. Sync.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,8 +71,11 @@ def most(entry: ModelEntry, input_tokens: int, output_tokens: int, at: datetime)
 
 
 def preload() -> None:
-    """The library's data take a third of a second: a process loads them before it serves."""
-    import genai_prices  # noqa: F401
+    """The library's data take a third of a second: a process loads them before it serves. Whatever is asked loads."""
+    import genai_prices
+
+    with contextlib.suppress(LookupError):
+        genai_prices.calc_price(genai_prices.Usage(input_tokens=1), model_ref="gpt-4o", provider_id="openai")
 
 
 def forget(**_: Any) -> None:

@@ -1,6 +1,6 @@
 """The sole emitter of stream events: one per worker process, for all its streams (DESIGN 8).
 
-One connection, one pipeline in flight, and at most one event per stream and window. Several times per window it appends
+One connection, one batch in flight, and at most one event per stream and window. Several times per window it appends
 for the streams whose own window is over: were it once for all of them, the last of a large batch would be late, and
 text that just missed it would wait a whole window. The first text of a stream, its last text and its terminal event
 wake it early. While the process is calm it does not wait at all; as the load grows the windows stretch.
@@ -38,7 +38,13 @@ log = logging.getLogger(__name__)
 
 CALM_EVENTS_PER_S: Final = 150.0
 """Below this rate an append of one's own per event costs less than people would notice a window."""
-TURNS_PER_WINDOW: Final = 4
+TURNS_MIN: Final = 2
+TURNS_MAX: Final = 4
+"""In a window, so many batches."""
+BATCH_EVENTS: Final = 16
+"""Smaller batches cost every process more per event, in larger ones the last event is late: between the two bounds, the
+turns come when about so many are due."""
+SMOOTH_S: Final = 0.25
 RENDER_WAIT_S: Final = 5.0
 """How long an end waits for its last blocks."""
 RETRY_MIN_S: Final = 0.05
@@ -60,7 +66,8 @@ class Publisher:
         self._dirty: dict[StreamWriter, None] = {}
         self._any_dirty, self._hurry = asyncio.Event(), asyncio.Event()
         self._window_s = settings.window_s
-        self._rate, self._flushed_at, self._looked_at = 0.0, 0.0, 0.0
+        self._rate, self._took_s = 0.0, 0.0
+        self._flushed_at, self._looked_at = 0.0, 0.0
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._append_forever())
         self._checkpoints = Checkpoints(self._writers, settings.checkpoint_s)
@@ -150,6 +157,11 @@ class Publisher:
             self._hurry.set()
 
     @property
+    def _turn_s(self) -> float:
+        filled_s = BATCH_EVENTS / max(self._rate, 1.0)
+        return min(self._window_s / TURNS_MIN, max(self._window_s / TURNS_MAX, filled_s))
+
+    @property
     def _calm(self) -> bool:
         return self._rate < CALM_EVENTS_PER_S
 
@@ -183,7 +195,7 @@ class Publisher:
 
     async def _window(self) -> None:
         """Wait for the next turn, or for somebody in a hurry."""
-        left = self._looked_at + self._window_s / TURNS_PER_WINDOW - self._loop.time()
+        left = self._looked_at + self._turn_s - self._loop.time()
         if left > 0 and not self._hurry.is_set():
             timer = self._loop.call_later(left, self._hurry.set)
             await self._hurry.wait()
@@ -260,9 +272,12 @@ class Publisher:
     def _measure(self, started: float, events: int) -> None:
         now = self._loop.time()
         elapsed = max(now - self._flushed_at, 0.001)
-        self._rate += (1 - math.exp(-elapsed / 0.25)) * (events / elapsed - self._rate)
-        # An append that takes long means a busy loop or a busy Redis: fewer, larger ones cost both less.
-        self._window_s = min(self._settings.window_max_s, max(self._settings.window_s, 4 * (now - started)))
+        weight = 1 - math.exp(-elapsed / SMOOTH_S)
+        self._rate += weight * (events / elapsed - self._rate)
+        self._took_s += weight * (now - started - self._took_s)
+        # Appends that take long mean a busy loop or a busy Redis: fewer, larger ones cost both less. A single late one
+        # means nothing, and nobody's text should wait longer for it.
+        self._window_s = min(self._settings.window_max_s, max(self._settings.window_s, 4 * self._took_s))
         self._flushed_at = self._looked_at = now
 
     # Redis lost its memory, or the newest part of it, or the stream belongs to another attempt by now.

@@ -77,6 +77,14 @@ def get_provider(entry: ModelEntry) -> Provider:
     return providers[key]
 
 
+def open_all() -> None:
+    """The connections of all usable models: certificates take 30 ms to read, for which neither the first question should
+    wait nor anybody whose text is on its way then."""
+    for entry in catalogue():
+        if not entry.unavailable:
+            get_provider(entry)
+
+
 async def aclose_all() -> None:
     """Closes the running loop's connections."""
     providers = _open.pop(asyncio.get_running_loop(), {})

@@ -9,7 +9,7 @@ import pytest
 from redis import RedisError
 from redis.asyncio import Redis
 
-from streaming import database, keys, lifecycle, publisher, redis_client
+from streaming import append_pipe, database, keys, lifecycle, publisher, redis_client
 from streaming.errors import Fenced, StopRequested, StreamingError
 from streaming.events import Delta, Position, Started, UsageReported
 from streaming.filters import Chain, CleanText
@@ -74,6 +74,7 @@ async def test_events_that_are_not_text_come_after_all_text(engine: Engine) -> N
 def busy(monkeypatch: pytest.MonkeyPatch, streaming_settings: dict[str, Any], settings: Any) -> None:
     """Always, with windows long enough to see; ask for it before `engine`."""
     monkeypatch.setattr(publisher, "CALM_EVENTS_PER_S", 0.0)
+    monkeypatch.setattr(publisher, "TURNS_MIN", publisher.TURNS_MAX)
     settings.STREAMING = streaming_settings | {"window_s": 0.4, "window_max_s": 0.4}
 
 
@@ -201,6 +202,7 @@ async def test_redis_away_in_mid_stream_delays_text_and_loses_none(wired: Faulty
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands time out early; ask for it before `engine`."""
     make = redis_client.make
+    monkeypatch.setattr(append_pipe, "ANSWER_S", 0.2)
     monkeypatch.setattr(
         redis_client, "make", lambda connections, timeout_s=0.0: make(connections=connections, timeout_s=0.2)
     )
