@@ -78,7 +78,7 @@ def get_provider(entry: ModelEntry) -> Provider:
 
 
 def open_all() -> None:
-    """The connections of all usable models: certificates take 30 ms to read, for which neither the first question should
+    """The connections of all usable models: certificates take 30 ms to read, for which neither a first question should
     wait nor anybody whose text is on its way then."""
     for entry in catalogue():
         if not entry.unavailable:
