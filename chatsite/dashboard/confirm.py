@@ -39,6 +39,8 @@ def _confirm(request: HttpRequest, name: str, target: str) -> HttpResponse:
     if order is None:
         raise Http404
     if not request.user.has_perm(order.permission):
+        if request.method == "POST":  # who only opens the address has ordered nothing yet
+            audit.note_refusal(request, target, name)
         raise PermissionDenied
     found = order.find(target)
     form = Confirmation(order, request.POST or None)

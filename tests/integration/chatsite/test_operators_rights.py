@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils import timezone
 
+from chatsite.dashboard import audit
 from chatsite.dashboard.orders import ORDERS
 from streaming import dispatcher, steering
 from streaming.models import Generation, Lane
@@ -87,11 +89,34 @@ def test_without_its_permission_an_order_is_neither_shown_nor_taken(
 ) -> None:
     client = staff(*(name for name in PERMISSIONS if name != NEEDS[order]))
     assert client.get(path(order, answer)).status_code == 403
+    assert not LogEntry.objects.exists(), "to open the address orders nothing"
     assert client.post(path(order, answer), {"why": "because"}).status_code == 403
     pages = "".join(client.get(page).text for page in ("/admin/answers/", "/admin/lanes/", "/admin/workers/"))
     assert f"/admin/order/{order}/" not in pages
     assert effects == []
-    assert not LogEntry.objects.exists()
+    entry = LogEntry.objects.get()
+    assert entry.change_message == f"Refused, no permission: {order}"
+    assert entry.user_id == int(client.session["_auth_user_id"])
+    assert entry.object_id == path(order, answer).split("/")[-2]
+
+
+def test_attempts_leave_a_bounded_number_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, other = staff(), staff()
+    monkeypatch.setattr(audit, "REFUSALS_MAX", 3)
+
+    def attempt(client: Client, target: str) -> list[str]:
+        assert client.post(f"/admin/order/stop-lane/{target}/", {"why": "because"}).status_code == 403
+        return list(LogEntry.objects.order_by("pk").values_list("object_id", flat=True))
+
+    assert attempt(client, "one") == ["one"]
+    assert attempt(client, "one") == ["one"], "the same once more"
+    attempt(client, "x" * 1000)
+    attempt(client, "three")
+    assert attempt(client, "four") == ["one", "x" * 200, "three"]
+    assert "the last one" in LogEntry.objects.latest("pk").change_message
+    assert attempt(other, "four")[-1] == "four", "everybody has a number of their own"
+    LogEntry.objects.update(action_time=timezone.now() - audit.REFUSALS_PERIOD)
+    assert len(attempt(client, "one")) == 5, "and a new one after a while"
 
 
 @each_order
