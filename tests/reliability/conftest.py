@@ -1,4 +1,4 @@
-"""One demo for each module of rows and each database: `stage` is emptied before each test.
+"""One demo for all modules of rows and each database: `stage` is emptied before each test.
 
 Every row that touches the database runs on both; a test that says `@ON_SQLITE` is about something else.
 """
@@ -35,7 +35,7 @@ def postgres_server() -> Iterator[Postgres]:
     server.stop()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
     """The address of a prepared database of PostgreSQL, or nothing for SQLite."""
     if request.param == "sqlite":
@@ -44,26 +44,32 @@ def database(request: pytest.FixtureRequest) -> str:
     return server.create(f"rows{next(_numbers)}", template=PREPARED)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def simulator() -> Iterator[SimulatorProcess]:
     with SimulatorProcess() as process:
         yield process
 
 
-@pytest.fixture(scope="module")
-def module_stage(simulator: SimulatorProcess, database: str, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    models: list[str] = getattr(request.module, "MODELS", [])
-    anthropic: list[str] = getattr(request.module, "ANTHROPIC_MODELS", [])
-    env = simulator.env(openai=models, anthropic=anthropic) if models else {}
-    env |= {"DEMO_TOKENS_PER_SECOND": "30", **getattr(request.module, "ENV", {})}
+def _models_of_all(request: pytest.FixtureRequest, name: str) -> list[str]:
+    """What the modules of the tests that run want the demo to offer."""
+    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    return sorted(
+        {model for module in modules for model in getattr(module, name, []) if "reliability" in module.__name__}
+    )
+
+
+@pytest.fixture(scope="session")
+def whole_stage(simulator: SimulatorProcess, database: str, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    models, anthropic = (_models_of_all(request, name) for name in ("MODELS", "ANTHROPIC_MODELS"))
+    env = simulator.env(openai=models, anthropic=anthropic) | {"DEMO_TOKENS_PER_SECOND": "30"}
     with Demo(web=2, workers=2, env=env, postgres=database) as demo:
         yield Stage(demo)
 
 
 @pytest.fixture
-def stage(module_stage: Stage, simulator: SimulatorProcess) -> Stage:
+def stage(whole_stage: Stage, simulator: SimulatorProcess) -> Stage:
     simulator.forget()
-    return module_stage.scene()
+    return whole_stage.scene()
 
 
 _seconds: Counter[str] = Counter()

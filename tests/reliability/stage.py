@@ -19,7 +19,7 @@ from tests.reliability.history import Deadline, History
 from tests.reliability.reader import Reader
 
 #: For tests of what the database has no part in.
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="module")
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="session")
 #: Of a worker's death, and of Redis's loss, until people hear something (RELIABILITY, section 2).
 GOES_ON_WITHIN_S = 15.0
 NEWS = frozenset({"stream.started", "stream.queued", "stream.snapshot"})
@@ -41,6 +41,7 @@ class Stage:
             self.demo.wait_restarted(name, pid, 60)
         self._killed.clear()
         wait_all_ended(self.demo, 90)
+        self._said_before = len(self.demo.lines)
         self.history = History(file)
         self.deadlines: list[Deadline] = []
         self.worker_losses: list[float] = []
@@ -107,6 +108,11 @@ class Stage:
         self.demo.signal(name, signal.SIGCONT)
 
     # Questions
+
+    @property
+    def lines(self) -> list[str]:
+        """What the processes said since this scene began."""
+        return self.demo.lines[self._said_before :]
 
     @property
     def is_sqlite(self) -> bool:

@@ -95,4 +95,4 @@ async def test_row_16_a_redis_that_stands_still_for_ten_seconds_reaps_nobody(sta
     assert not ann.lost_with
     assert not bob.lost_with
     assert stage.attempt(stream) == 1
-    until(lambda: not any("is gone: generation" in line for line in stage.demo.lines), "no worker taken for dead", 1)
+    until(lambda: not any("is gone: generation" in line for line in stage.lines), "no worker taken for dead", 1)

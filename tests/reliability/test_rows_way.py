@@ -43,7 +43,7 @@ def way() -> Iterator[FaultProxy]:
 
 
 @pytest.fixture(scope="module")
-def module_stage(simulator: SimulatorProcess, way: FaultProxy) -> Iterator[Stage]:
+def whole_stage(simulator: SimulatorProcess, way: FaultProxy) -> Iterator[Stage]:
     assert isinstance(way.listen, Path)
     env = simulator.env(openai=MODELS) | {"DEMO_VALKEY_WAY": str(way.listen)}
     with Demo(web=2, workers=2, env=env, data=way.listen.parent / "data") as demo:

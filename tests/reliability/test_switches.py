@@ -40,17 +40,17 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
 
 
 @pytest.fixture(scope="module")
-def module_stage(simulator: SimulatorProcess, board: Board) -> Iterator[Stage]:
+def whole_stage(simulator: SimulatorProcess, board: Board) -> Iterator[Stage]:
     settings = {"DJANGO_SETTINGS_MODULE": "tests.reliability.switches.settings", FOLDER: str(board.folder)}
     with Demo(web=2, workers=2, env=simulator.env(openai=MODELS) | settings) as demo:
         yield Stage(demo)
 
 
 @pytest.fixture
-def stage(module_stage: Stage, board: Board) -> Stage:
+def stage(whole_stage: Stage, board: Board) -> Stage:
     for name in os.listdir(board.folder):
         board.clear(name)
-    return module_stage.scene()
+    return whole_stage.scene()
 
 
 def expect(report: Report, protected: bool, *rules: str) -> None:
