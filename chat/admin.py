@@ -9,7 +9,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from chat.models import Conversation, Participant
+from chat.models import Conversation, Participant, Share
 from streaming.admin_base import ModelAdmin, ReadOnly, TabularInline
 
 
@@ -45,3 +45,23 @@ class ConversationAdmin(ReadOnly, ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("messages"), ordering="written")
     def message_count(self, row: Any) -> int:
         return int(row.written)
+
+
+@admin.register(Share)
+class ShareAdmin(ReadOnly, ModelAdmin):  # type: ignore[type-arg]
+    """Which conversations can be read from outside. Deleting one ends its link; what is read there is not shown."""
+
+    list_display = fields = ("place", "created_by", "with_names", "taken_at", "expires_at")
+    list_display_links = ("place",)
+    search_fields = ("conversation__id", "created_by__username")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Share]:
+        rows: QuerySet[Share] = super().get_queryset(request).select_related("created_by").defer("title", "key")
+        return rows
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("chat.delete_share"))
+
+    @admin.display(description=_("conversation"), ordering="conversation")
+    def place(self, row: Share) -> str:
+        return str(row.conversation_id)

@@ -39,7 +39,7 @@ def _copy(private: Conversation, user_id: int) -> Conversation:
         revision=1,
     )
     Participant.objects.create(conversation=group, user_id=user_id, role=Role.OWNER)
-    shown = sorted(_newest_shown(private.pk), key=lambda message: message["id"])
+    shown = sorted(newest_shown(private.pk), key=lambda message: message["id"])
     copied = [_row(group, message) for message in shown]
     Message.objects.bulk_create(copied, batch_size=_BATCH)
     new_ids = {message["id"]: row.pk for message, row in zip(shown, copied, strict=True)}
@@ -50,7 +50,7 @@ def _copy(private: Conversation, user_id: int) -> Conversation:
     return group
 
 
-def _newest_shown(conversation_id: UUID) -> Iterator[MessageData]:
+def newest_shown(conversation_id: UUID) -> Iterator[MessageData]:
     """What people see there and what is finished, from new to old."""
     before, left = None, COPIED_MAX
     while True:

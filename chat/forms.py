@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django import forms
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from chat.invites import DAYS
 from chat.models import Invite, Participant
@@ -30,6 +30,15 @@ class AddPersonForm(forms.Form):
 class InviteForm(forms.Form):
     role = forms.ChoiceField(choices=[(role, ROLES[Participant.Role(role)]) for role in Invite.Role.values])
     days = forms.ChoiceField(choices=_days, initial=7)
+
+
+def _share_days() -> list[tuple[int, str]]:
+    return [*_days(), (0, gettext("until withdrawn"))]
+
+
+class ShareForm(forms.Form):
+    days = forms.ChoiceField(choices=_share_days, initial=0)
+    names = forms.BooleanField(required=False)
 
 
 class RenameForm(forms.Form):

@@ -94,6 +94,45 @@ class Invite(models.Model):
         return f"invite to {self.conversation_id} until {self.expires_at:%Y-%m-%d %H:%M}"
 
 
+class Share(models.Model):
+    """A copy of a conversation, as it was when it was taken, for whoever has its link. The link is `key`, signed, as an
+    invite's is. Without names people are told apart by numbers."""
+
+    conversation = models.OneToOneField(Conversation, on_delete=models.CASCADE, related_name="share")
+    key = models.UUIDField(default=uuid.uuid4, unique=True)
+    title = models.CharField(max_length=120, blank=True, default="")
+    with_names = models.BooleanField(default=False)
+    #: The link works as long as this account does.
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    taken_at = models.DateTimeField()
+    #: Empty: until it is withdrawn.
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"share of {self.conversation_id} as of {self.taken_at:%Y-%m-%d %H:%M}"
+
+
+class SharedMessage(models.Model):
+    share = models.ForeignKey(Share, on_delete=models.CASCADE, related_name="messages")
+    number = models.PositiveIntegerField()
+    #: Which of the people wrote it, from 1 on; 0: a model.
+    person = models.PositiveIntegerField(default=0)
+    #: The shown name of who wrote it, or the model's; empty: nobody is named.
+    writer = models.CharField(max_length=400, blank=True, default="")
+    text = models.TextField()
+    #: As the answer's generation had them (`streaming.answer_blocks`).
+    blocks = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (models.UniqueConstraint(fields=["share", "number"], name="shared_message_once"),)
+
+    def __str__(self) -> str:
+        return f"message {self.number} of share {self.share_id}"
+
+
 class Errand(models.Model):
     """A generation that writes no message: what it is for. It passes lanes, budgets and the ledger like any other."""
 

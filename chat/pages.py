@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import async_to_sync
 from django.contrib import messages
@@ -25,6 +25,8 @@ from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 
 View = Callable[..., HttpResponse]
+#: After a conversation's address: opens its dialog of people.
+DIALOG: Final = "#people"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,11 @@ from chat.access import Role, access_conversation, id_of
 from chat.forms import AddPersonForm, InviteForm
 from chat.invites import InviteGone
 from chat.models import Conversation, Participant
-from chat.pages import Done, act, page, refuse
+from chat.pages import DIALOG, Done, act, page, refuse
 from chat.people import Door
 from chat.selectors import person
 from streaming.errors import Refused
 
-#: Opens the dialog when its page is shown.
-DIALOG = "#people"
 #: What an owner is told who took somebody out.
 _SAID: Final = {
     Door.RESET: gettext_noop("The invitation link was reset as well: the old one lets nobody in any more."),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from chat import list_views, message_views, people_views, preferences, usage_views, views, words
+from chat import list_views, message_views, people_views, preferences, share_views, usage_views, views, words
 
 ONE = "conversations/<uuid:conversation_id>/"
 PERSON = f"{ONE}people/<int:person_id>/"
@@ -25,6 +25,9 @@ urlpatterns = [
     path(f"{ONE}invite/", people_views.conversation_invite, name="conversation_invite"),
     path(f"{ONE}invite/withdraw/", people_views.conversation_invite_withdraw, name="conversation_invite_withdraw"),
     path("invite/<str:token>/", people_views.invite, name="invite"),
+    path(f"{ONE}share/", share_views.conversation_share, name="conversation_share"),
+    path(f"{ONE}share/withdraw/", share_views.conversation_share_withdraw, name="conversation_share_withdraw"),
+    path("shared/<str:token>/", share_views.shared, name="shared"),
     path("usage/", usage_views.usage_page, name="usage"),
     path("search/", list_views.search_page, name="search"),
 ]

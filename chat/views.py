@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
-from chat import export, message_views, page_data, people_views, selectors
-from chat.access import access_conversation, id_of
+from chat import export, message_views, page_data, people_views, selectors, share_views
+from chat.access import Role, access_conversation, id_of
 from chat.late_rendering import render_late
 from chat.list_views import just_deleted
 from chat.pages import page, sidebar
@@ -46,6 +46,7 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         "is_private": len(changed.participants) == 1 and bool(changed.messages),
         "models": _models(),
         **people_views.dialog(request, found, role),
+        **share_views.dialog(request, found, is_owner=role == Role.OWNER),
         "state": page_data.initial_state(changed, role, user_id)
         | {"sees_cost": request.user.has_perm(message_views.SEES_COST)},
         **sidebar(request),

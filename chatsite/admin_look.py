@@ -77,6 +77,7 @@ UNFOLD: Final[dict[str, Any]] = {
                     _row(_("Token budgets"), "savings", "streaming_tokenbudget"),
                     _row(_("Prices"), "sell", "streaming_priceoverride"),
                     _row(_("Conversations"), "forum", "chat_conversation"),
+                    _row(_("Shared by link"), "link", "chat_share"),
                     _row(_("People"), "person", "auth_user"),
                     _row(_("API keys"), "key", "api_apikey"),
                     _row(_("Groups"), "group", "auth_group"),

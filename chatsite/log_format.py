@@ -19,8 +19,8 @@ import structlog
 QUIET: Final = ("openai", "anthropic", "httpx2", "httpcore2", "httpx", "httpcore", "websockets", "urllib3")
 SECRET_MIN_CHARS: Final = 8
 STRUCK_OUT: Final = "[secret]"
-#: Django logs the address of what it refuses, and an invitation's is all that one needs to come in.
-_INVITATION: Final = re.compile(r"(?<!\w)(/invite/)(?!withdraw/)[^/\s\"\\]+")
+#: Django logs the address of what it refuses, and an invitation's or a share's is all that one needs to come in.
+_LINKS: Final = re.compile(r"(?<!\w)(/(?:invite|shared)/)(?!withdraw/)[^/\s\"\\]+")
 _SPEAKING: Final = (OSError, TimeoutError, ImportError)
 """Exceptions whose words are about addresses and files. The database's are not among them: they quote values."""
 
@@ -103,4 +103,4 @@ def strike_out(line: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         if secret in line:
             line = line.replace(secret, STRUCK_OUT)
-    return _INVITATION.sub(rf"\1{STRUCK_OUT}", line) if "/invite/" in line else line
+    return _LINKS.sub(rf"\1{STRUCK_OUT}", line) if "/invite/" in line or "/shared/" in line else line

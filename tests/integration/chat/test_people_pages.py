@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from chat import invites, people
-from chat.models import Conversation, Participant
+from chat import invites, people, shares
+from chat.models import Conversation, Message, Participant
 from tests.integration.chat.factories import end, make_conversation, make_person, send
 from tests.valkey import Valkey
 
@@ -27,6 +27,8 @@ FORMS: Final[dict[str, tuple[dict[str, Any], dict[str, str]]]] = {
     "people/{viewer}/remove/": ({}, OWNER | {"viewer": "ok"}),
     "invite/": ({"role": "member", "days": "7"}, OWNER),
     "invite/withdraw/": ({}, OWNER),
+    "share/": ({"days": "7"}, OWNER),
+    "share/withdraw/": ({}, OWNER),
     "restore/": ({}, dict.fromkeys(OWNER, "not_found")),  # nothing is deleted
 }
 
@@ -50,10 +52,11 @@ def test_who_may_send_what(scene: Any, form: str, who: str) -> None:
     everybody, conversation = scene
     fields, expected = FORMS[form]
     path = f"/conversations/{conversation.pk}/{form.format(viewer=everybody['viewer'].pk)}"
+    Message.objects.create(conversation=conversation, author=everybody["owner"], role="user", text="Hello")
     before = footprint(conversation)
     answer = logged_in(everybody[who]).post(path, fields, headers={"Accept": "application/json"})
     assert ("ok" if answer.status_code == 200 else answer.json()["code"]) == expected[who]
-    assert (footprint(conversation) == before) is (expected[who] != "ok" or form == "invite/withdraw/")
+    assert (footprint(conversation) == before) is (expected[who] != "ok" or form.endswith("/withdraw/"))
     assert Client().post(path, fields).status_code == 302
     assert logged_in(everybody[who]).get(path).status_code == 405
 
@@ -61,7 +64,8 @@ def test_who_may_send_what(scene: Any, form: str, who: str) -> None:
 def footprint(conversation: Conversation) -> Any:
     conversation.refresh_from_db()
     rows = Participant.objects.filter(conversation=conversation).order_by("pk").values_list("user_id", "role")
-    return list(rows), conversation.revision, conversation.deleted_at, invites.link_of(conversation)
+    links = invites.link_of(conversation), shares.link_of(conversation)
+    return list(rows), conversation.revision, conversation.deleted_at, links
 
 
 def test_a_deletion_is_taken_back_without_javascript(scene: Any) -> None:

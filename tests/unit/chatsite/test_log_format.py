@@ -116,6 +116,7 @@ def test_a_formatter_survives_what_cannot_be_json() -> None:
     assert sys.exc_info() == (None, None, None)
 
 
-def test_an_invitation_is_no_reading_matter() -> None:
-    line = strike_out("WARNING django.security.csrf Forbidden (CSRF token missing.): /invite/aB3-x_9:1vQ/ [id=1]", ())
-    assert line == "WARNING django.security.csrf Forbidden (CSRF token missing.): /invite/[secret]/ [id=1]"
+@pytest.mark.parametrize("kind", ["invite", "shared"])
+def test_a_link_is_no_reading_matter(kind: str) -> None:
+    line = f"WARNING django.security.csrf Forbidden (CSRF token missing.): /{kind}/%s/ [id=1]"
+    assert strike_out(line % "aB3-x_9:1vQ", ()) == line % "[secret]"

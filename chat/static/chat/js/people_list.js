@@ -25,7 +25,7 @@ export class PeopleDialog {
     this.#dialog.addEventListener("change", (event) => {
       if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
     });
-    this.#setUpLink();
+    for (const button of this.#dialog.querySelectorAll("[data-copies]")) this.#setUpCopying(button);
     if (location.hash === "#people") this.#dialog.showModal();
   }
 
@@ -128,9 +128,9 @@ export class PeopleDialog {
     if (form.dataset.action === "role" && role !== undefined) form.elements.role.value = role;
   }
 
-  #setUpLink() {
-    const [button, field] = [document.getElementById("invite-copy"), document.getElementById("invite-url")];
-    if (button === null || !navigator.clipboard) return;
+  #setUpCopying(button) {
+    const field = document.getElementById(button.dataset.copies);
+    if (!navigator.clipboard) return;
     button.hidden = false;
     button.addEventListener("click", async () => {
       field.select();
