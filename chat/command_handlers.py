@@ -75,7 +75,7 @@ class CommandHandlers:
         self._carry_out(sent.after)
 
     async def edit_message(self, command: EditMessage, reply: Reply) -> None:
-        user, edit = self._socket.user, (command.message, command.text, command.model)
+        user, edit = self._socket.user, (command.message, command.text, command.model, command.client_command_id)
         model = await database.call(versions.model_for_edit, user, *edit)
         if model is not None:
             await streaming.check_wait(user.pk, model)
@@ -95,9 +95,11 @@ class CommandHandlers:
 
     async def retry_generation(self, command: RetryGeneration, reply: Reply) -> None:
         user = self._socket.user
-        model = await database.call(versions.model_for_answer, user, command.generation, command.model)
-        await streaming.check_wait(user.pk, model)
-        asked = await database.call(versions.regenerate, user, command.generation, command.model)
+        retry = (command.generation, command.model, command.client_command_id)
+        model = await database.call(versions.model_for_answer, user, *retry)
+        if model is not None:
+            await streaming.check_wait(user.pk, model)
+        asked = await database.call(versions.regenerate, user, *retry)
         reply(generation=asked.generation)
         self._carry_out(asked.after)
 

@@ -73,13 +73,15 @@ class SendMessage(Command):
 class EditMessage(Command):
     """Change the text of one's own message. One in state `pending`, or one that no model answers, changes in its place,
     with `generation` null. Any other gets a new version with a new answer; the old one keeps what followed it, out of
-    sight. `model` as in `message.send`; without it the one that was asked before. `busy` while an answer runs."""
+    sight. `model` as in `message.send`; without it the one that was asked before. `busy` while an answer runs.
+    Repeating it with the same `client_command_id` changes nothing and gives the same answer."""
 
     TYPE: ClassVar[str] = "message.edit"
     RESULT: ClassVar[tuple[str, ...]] = ("message", "generation")
     message: MessageId
     text: MessageText
     model: ModelAlias | None = None
+    client_command_id: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +113,14 @@ class StopGeneration(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryGeneration(Command):
     """Ask the same question again, also another model: a new generation and a message beside the old one (same
-    `parent`), which takes its place with nothing after it. `busy` while an answer runs."""
+    `parent`), which takes its place with nothing after it. `busy` while an answer runs. Repeating it with the same
+    `client_command_id` changes nothing and gives the same answer."""
 
     TYPE: ClassVar[str] = "generation.retry"
     RESULT: ClassVar[tuple[str, ...]] = ("generation",)
     generation: GenerationId
     model: ModelAlias | None = None
+    client_command_id: Name | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,23 @@ class Message(models.Model):
         return f"{self.role} message {self.pk}"
 
 
+class ClientCommand(models.Model):
+    """What a command made that carried a name (`repeats`). One name of one person is one command."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=64)
+    about = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    generation = models.UUIDField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["user", "name"], name="command_once"),)
+
+    def __str__(self) -> str:
+        return f"command {self.name} of {self.user_id}"
+
+
 class Summary(models.Model):
     """What a model is told instead of the messages up to one of them. `messages` and `asked_at` say of what it was
     made: once more, fewer or other words stand there, it is used no longer (`summaries`)."""

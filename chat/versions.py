@@ -6,6 +6,7 @@ the path that everybody sees.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chat import answers, branches, changes, services
+from chat import answers, branches, changes, repeats, services
 from chat.access import Forbidden, NotFound, Role, User, access_generation, access_message, id_of
 from chat.models import Conversation, Message
 from streaming.errors import Refused
@@ -31,26 +32,33 @@ class Asked:
     after: AfterEnd = field(default_factory=AfterEnd)
 
 
-def model_for_answer(user: User, generation_id: UUID, model: str | None) -> str:
-    """The model that another try would ask. Raises NotFound, Forbidden and Refused."""
+def model_for_answer(user: User, generation_id: UUID, model: str | None, command: str | None = None) -> str | None:
+    """The model that another try would ask; None: `command` was carried out before. Raises NotFound, Forbidden and
+    Refused."""
     answer = access_generation(user, generation_id, Role.MEMBER)
+    if repeats.find(id_of(user), command, answer.pk):
+        return None
     return services.choose_model(answer.conversation_id, _question_of(answer).text, model or answer.model)
 
 
-def model_for_edit(user: User, message_id: int, text: str, model: str | None) -> str | None:
-    """The model that would answer an edited question; None: it is answered later, or never."""
+def model_for_edit(user: User, message_id: int, text: str, model: str | None, command: str | None = None) -> str | None:
+    """The model that would answer an edited question; None: it is answered later, or never, or was before."""
     question = _own(user, message_id)
+    if repeats.find(id_of(user), command, question.pk):
+        return None
     if question.state == State.PENDING or not services.wants_answer(question.conversation.reply_policy, text):
         return None
     return _choose_model(question, text, model)
 
 
-@transaction.atomic
-def regenerate(user: User, generation_id: UUID, model: str | None = None) -> Asked:
-    """Ask the question of a finished answer again: the new answer takes its place, with nothing after it. Raises
-    Refused."""
+def regenerate(user: User, generation_id: UUID, model: str | None = None, command: str | None = None) -> Asked:
+    """Ask the question of a finished answer again: the new answer takes its place, with nothing after it. `command`:
+    its name; the same command again makes nothing more. Raises Refused."""
     old = access_generation(user, generation_id, Role.MEMBER)
-    conversation = changes.lock_for(user, old.conversation_id, Role.MEMBER)
+    return _once(user, old, command, lambda conversation: _regenerate(user, conversation, old, model))
+
+
+def _regenerate(user: User, conversation: Conversation, old: Message, model: str | None) -> Asked:
     answers.check_idle(conversation.pk)
     question = _question_of(old)
     _check_shown(question)
@@ -58,13 +66,26 @@ def regenerate(user: User, generation_id: UUID, model: str | None = None) -> Ask
     return _ask(conversation, question, id_of(user), alias, beside=old)
 
 
-@transaction.atomic
-def edit_message(user: User, message_id: int, text: str, model: str | None = None) -> Asked:
+def edit_message(user: User, message_id: int, text: str, model: str | None = None, command: str | None = None) -> Asked:
     """Change one's own message: one that waits for its answer or wants none in its place, any other as a new version
-    with a new answer. Raises Refused."""
+    with a new answer. `command` as in `regenerate`. Raises Refused."""
     services.check_text(text)
     old = _own(user, message_id)
-    conversation = changes.lock_for(user, old.conversation_id, Role.MEMBER)
+    return _once(user, old, command, lambda conversation: _edit(user, conversation, old, text, model))
+
+
+@transaction.atomic
+def _once(user: User, about: Message, command: str | None, make: Callable[[Conversation], Asked]) -> Asked:
+    conversation = changes.lock_for(user, about.conversation_id, Role.MEMBER)
+    before = repeats.find(id_of(user), command, about.pk)
+    if before is not None:
+        return Asked(before.message_id, str(before.generation) if before.generation else None)
+    asked = make(conversation)
+    repeats.keep(id_of(user), command, about.pk, asked.message, asked.generation)
+    return asked
+
+
+def _edit(user: User, conversation: Conversation, old: Message, text: str, model: str | None) -> Asked:
     old.refresh_from_db()  # its turn may have come since it was read
     if old.state == State.DROPPED:
         raise NotFound

@@ -59,7 +59,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "index": 1, "lines": 2, "html": _HTML, "blocks": [{"lines": 1, "html": _HTML}, {"lines": 1, "html": None}],
     "system_prompt": "Be brief.",
     "told": {"system_prompt": "Be brief.", "summary": {"through": 33, "text": "Ann asks about hubs.", "model": "demo"}},
-    "client_message_id": "0d1f-1", "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
+    "client_message_id": "0d1f-1", "client_command_id": "0d1f-2",
+    "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
     "people": [3, 4],
     "entries": [
         {"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "title": "Hubs", "role": "owner", "people": 2,

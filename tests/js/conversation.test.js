@@ -6,7 +6,7 @@ import { waitingSentence } from "chat/answer.js";
 import { connectionSentence } from "chat/connection_line.js";
 import { ConversationState, messageState } from "chat/conversation_state.js";
 import { Outbox } from "chat/outbox.js";
-import { Sending, newClientMessageId, refusal } from "chat/sending.js";
+import { Sending, newClientMessageId, refusal, sendOnce } from "chat/sending.js";
 import { typingSentence } from "chat/typing.js";
 import { CommandError } from "streaming/commands.js";
 
@@ -246,4 +246,27 @@ test("a text that is too long is refused before it is sent, counted as the serve
   assert.equal(refusal("👍👍👍", limits), "");
   assert.match(refusal("abcd", limits), /has 4 characters/);
   assert.equal(refusal("x".repeat(100), null), "");
+});
+
+test("a command that makes something keeps its name until it is answered", async () => {
+  const sent = [];
+  const answers = [new CommandError({ code: "timeout" }), { generation: "g" }];
+  const client = {
+    async send(type, fields, { safe }) {
+      sent.push({ type, ...fields, safe });
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  };
+  assert.deepEqual(await sendOnce(client, "generation.retry", { generation: "old" }), { generation: "g" });
+  assert.deepEqual(sent[0], sent[1]);
+  assert.deepEqual([sent[0].type, sent[0].generation, sent[0].safe], ["generation.retry", "old", true]);
+  answers.push(new CommandError({ code: "busy" }));
+  await assert.rejects(sendOnce(client, "generation.retry", { generation: "old" }), { code: "busy" });
+  assert.equal(sent.length, 3);
+  assert.notEqual(sent[2].client_command_id, sent[0].client_command_id);
+  answers.push(...Array.from({ length: 9 }, () => new CommandError({ code: "timeout" })));
+  await assert.rejects(sendOnce(client, "message.edit", { message: 1 }), { code: "timeout" });
+  assert.equal(sent.length, 6);
 });

@@ -2,6 +2,7 @@ import { Answer } from "chat/answer.js";
 import { endSentence, spokenText } from "chat/announcer.js";
 import { ConversationFeed } from "chat/conversation_feed.js";
 import { messageState } from "chat/conversation_state.js";
+import { sendOnce } from "chat/sending.js";
 import { gettext, interpolate } from "chat/words.js";
 import { MessageActions } from "chat/message_actions.js";
 import { isLive } from "streaming/protocol.js";
@@ -213,7 +214,7 @@ export class ConversationPage {
     composer.showAlert("");
     composer.focus(); // the button goes away; the focus must not go with it
     try {
-      await this.#client.send("generation.retry", { generation });
+      await sendOnce(this.#client, "generation.retry", { generation });
       follower.follow();
     } catch (error) {
       composer.showAlert(gettext(error.message));

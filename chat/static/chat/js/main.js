@@ -16,7 +16,7 @@ import { PeopleDialog } from "chat/people_list.js";
 import { ReadAloud } from "chat/read_aloud.js";
 import { showAlert } from "chat/forms.js";
 import { Follower } from "chat/scroll.js";
-import { Sending, refusal } from "chat/sending.js";
+import { Sending, refusal, sendOnce } from "chat/sending.js";
 import { setUpShell } from "chat/shell.js";
 import { Told } from "chat/told.js";
 import { TypingLine } from "chat/typing.js";
@@ -149,7 +149,7 @@ function setUpEditing() {
 
   async function save(message, text, model) {
     try {
-      await client.send("message.edit", { message, text, ...(model && { model }) });
+      await sendOnce(client, "message.edit", { message, text, ...(model && { model }) });
       follower.follow();
     } catch (error) {
       throw Object.assign(new Error(), { sentence: refusalSentence(error) });

@@ -1,5 +1,6 @@
 import { answerFacts } from "chat/answer_facts.js";
 import { copyText } from "chat/clipboard.js";
+import { sendOnce } from "chat/sending.js";
 import { gettext, interpolate } from "chat/words.js";
 import { isLive } from "streaming/protocol.js";
 
@@ -119,7 +120,7 @@ export class MessageActions {
   async #again(message, generation, model) {
     try {
       this.#parts.composer.focus();
-      await this.#parts.client.send("generation.retry", { generation, model });
+      await sendOnce(this.#parts.client, "generation.retry", { generation, model });
       this.#parts.follower.follow();
     } catch (error) {
       this.#parts.composer.showAlert(gettext(error.message));

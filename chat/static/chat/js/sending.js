@@ -10,6 +10,24 @@ export function newClientMessageId(crypto = globalThis.crypto) {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Tries of a command whose answer did not come in time; then its sender is told. */
+const TRIES = 3;
+
+/**
+ * Sends a command that makes something, under one name: lost connections and lost answers make it be sent again, and the
+ * server makes it once.
+ */
+export async function sendOnce(client, type, fields) {
+  const named = { ...fields, client_command_id: newClientMessageId() };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await client.send(type, named, { safe: true });
+    } catch (error) {
+      if (error.code !== "timeout" || tries === TRIES) throw error;
+    }
+  }
+}
+
 /** Why a text cannot be sent, as far as this page knows; empty if it can. The server counts code points as we do here. */
 export function refusal(text, limits) {
   const allowed = limits?.message_chars ?? Infinity;
