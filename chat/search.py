@@ -21,6 +21,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from chat.access import User, id_of
+from chat.excerpts import Piece, excerpt
 from chat.models import Conversation, Message
 from chat.selectors import moment, person_name
 from streaming.errors import Refused
@@ -31,8 +32,6 @@ WORDS_MAX: Final = 8
 TITLES_MAX: Final = 8
 MESSAGES_MAX: Final = 30
 DEADLINE_S: Final = 2.0
-EXCERPT_BEFORE: Final = 60
-EXCERPT_CHARS: Final = 180
 #: Steps of SQLite's machine between two looks at the clock.
 STEPS: Final = 20_000
 
@@ -43,12 +42,6 @@ _UNSPACED: Final = re.compile(
 )
 # As in the indexes of the migration: a longer text would not fit an index's limit of 1 MB.
 _VECTOR: Final = "to_tsvector('simple', left({column}, 100000)) @@ to_tsquery('simple', %s)"
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    text: str
-    is_hit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +128,7 @@ def _is_odd(word: str) -> bool:
 def _shown(rows: QuerySet[Message]) -> QuerySet[Message, dict[str, Any]]:
     names = ("author__username", "author__first_name", "author__last_name", "model")
     values: QuerySet[Message, dict[str, Any]] = rows.annotate(shown_text=Coalesce("generation__text", "text")).values(
-        "pk", "conversation_id", "conversation__title", "created_at", "shown_text", *names
+        "pk", "role", "conversation_id", "conversation__title", "created_at", "shown_text", *names
     )[:MESSAGES_MAX]
     return values
 
@@ -144,21 +137,8 @@ def _hit(row: dict[str, Any], marks: re.Pattern[str]) -> Hit:
     username = row["author__username"]
     name = username and person_name(row["author__first_name"], row["author__last_name"], username)
     title = str(Conversation(title=row["conversation__title"]))
-    said = excerpt(row["shown_text"], marks)
+    said = excerpt(row["shown_text"], marks, is_markdown=row["role"] == Message.Role.ASSISTANT)
     return Hit(row["conversation_id"], title, row["pk"], name or row["model"], row["created_at"], said)
-
-
-def excerpt(text: str, marks: re.Pattern[str]) -> list[Piece]:
-    """A line of the text around the first hit, in pieces that are hits or not."""
-    first = marks.search(text)
-    start = max(0, first.start() - EXCERPT_BEFORE) if first else 0
-    line = " ".join(text[start : start + EXCERPT_CHARS].split())
-    line = ("…" if start else "") + line + ("…" if start + EXCERPT_CHARS < len(text) else "")
-    pieces, done = [], 0
-    for hit in marks.finditer(line):
-        pieces += [Piece(line[done : hit.start()], False), Piece(hit[0], True)]
-        done = hit.end()
-    return [piece for piece in (*pieces, Piece(line[done:], False)) if piece.text]
 
 
 @contextmanager

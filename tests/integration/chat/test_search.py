@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from chat import deletion, people, search
+from chat import deletion, excerpts, people, search
 from chat.models import Message
 from chat.search import Hit
 from streaming.errors import Refused
@@ -104,7 +104,31 @@ def test_an_excerpt_shows_the_place() -> None:
     (text,) = said(search.search(ann, "treasure"))
     assert "the treasure is here" in text
     assert (text[0], text[-1]) == ("…", "…")
-    assert len(text) <= search.EXCERPT_CHARS + 2
+    assert len(text) <= excerpts.EXCERPT_CHARS + 2
+
+
+def test_an_answer_is_quoted_without_its_signs_and_a_question_as_it_was_written() -> None:
+    ann = make_person()
+    conversation = make_conversation(ann)
+    answer = """# The *treasure*
+
+It is **not here**, says `dig.py`:
+
+```python
+print("gold")
+```
+
+| Where | [Map](https://example.org/atlas) |
+|---|---|
+| ~~sea~~ | land |
+"""
+    end(send(ann, conversation, "Is **treasure** bold?").generation, answer)
+    shown = 'The treasure It is not here, says dig.py: print("gold") Where Map sea land'
+    assert said(search.search(ann, "treasure")) == [shown, "Is **treasure** bold?"]
+    (hit,) = search.search(ann, "gold")
+    assert [piece.text for piece in hit.excerpt if piece.is_hit] == ["gold"]
+    (address,) = said(search.search(ann, "atlas"))  # it is in no word of the answer
+    assert "https://example.org/atlas" in address
 
 
 def test_a_search_that_takes_too_long_ends_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
