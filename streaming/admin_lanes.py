@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -89,10 +90,10 @@ def _explain(field: forms.Field, rule: Rule) -> None:
 @admin.register(Lane)
 class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
     form = LaneForm
-    list_display = ("name", "models", "rates", "at_once", "blocked", "estimates", "updated_at")
-    readonly_fields = ("name", "models", "blocked", "estimates", "updated_at")
+    list_display = ("models", "code", "rates", "at_once", "blocked", "estimates", "updated_at")
+    readonly_fields = ("code", "models", "blocked", "estimates", "updated_at")
     fieldsets = (
-        (None, {"fields": ("name", "models", "blocked", "estimates", "updated_at")}),
+        (None, {"fields": ("models", "code", "blocked", "estimates", "updated_at")}),
         (
             gettext_lazy("What the provider allows"),
             {"fields": ("requests_per_minute", "input_tokens_per_minute", "output_tokens_per_minute", "charge")},
@@ -150,7 +151,11 @@ class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("models"))
     def models(self, lane: Lane) -> str:
-        return ", ".join(entry.alias for entry in providers.catalogue() if lanes.of(entry) == lane.name) or _("none")
+        return ", ".join(entry.label for entry in providers.catalogue() if lanes.of(entry) == lane.name) or _("none")
+
+    @admin.display(description=gettext_lazy("Lane"), ordering="name")
+    def code(self, lane: Lane) -> str:
+        return format_html("<code>{}</code>", lane.name)
 
     @admin.display(description=gettext_lazy("requests · input · output tokens per minute"))
     def rates(self, lane: Lane) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,10 +71,11 @@ class Streams:
 
 @dataclass(frozen=True, slots=True)
 class LaneNow:
-    """`levels` None: the lane cannot be asked now (Redis is away, or it is being rebuilt)."""
+    """`title`: what people call it. `levels` None: the lane cannot be asked now (Redis is away, or it is being
+    rebuilt)."""
 
     row: Lane
-    models: list[str]
+    title: str
     levels: Levels | None
 
     def used_percent(self, budget: str) -> int | None:
@@ -163,11 +165,18 @@ def _stream(row: dict[str, Any], positions: dict[str, str], viewers: dict[str, V
 
 def lanes_now() -> list[LaneNow]:
     rows = lane_rows.settings_of(lanes.names())
+    titles, levels = lane_titles(), _levels(list(rows))
+    return [LaneNow(row, titles.get(name, name), levels.get(name)) for name, row in rows.items()]
+
+
+def lane_titles() -> dict[str, str]:
+    """Lanes by the labels of their models: a name is made for programs. Where two would read the same, both."""
     models: dict[str, list[str]] = {}
     for entry in providers.catalogue():
         models.setdefault(lanes.of(entry), []).append(entry.label)
-    levels = _levels(list(rows))
-    return [LaneNow(row, models.get(name, []), levels.get(name)) for name, row in rows.items()]
+    labels = {name: ", ".join(labels) for name, labels in models.items()}
+    counts = Counter(labels.values())
+    return {name: label if counts[label] == 1 else f"{label} ({name})" for name, label in labels.items()}
 
 
 def _levels(names: Sequence[str]) -> dict[str, Levels]:

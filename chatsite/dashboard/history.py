@@ -189,7 +189,7 @@ def _budgets(past: Past) -> Chart:
     letters = (("r", _("requests")), ("i", _("input tokens")), ("o", _("output tokens")))
     lanes = [lane for lane in past.lanes if lane.levels is not None]
     series = [Series(label, [lane.used_percent(letter) for lane in lanes]) for letter, label in letters]
-    names = [lane.row.pk for lane in lanes]
+    names = [lane.title for lane in lanes]
     note = _("Just now. A lane without a limit has no bar.")
     title = _("Provider's allowance used")
     return Chart("provider-budget", title, _("per cent"), names, series, _("Lane"), "across", note=note, reach=100)
@@ -204,8 +204,9 @@ def _estimates(past: Past) -> Chart:
         Series(_("p90 minus p50, seconds"), [_tenths(one.width_s) for one in told.values()], is_drawn=False),
         Series(_("announced waits"), [one.count for one in told.values()], is_drawn=False),
     ]
-    title = _("Announced waits that were kept (p90)")
-    return Chart("estimates", title, _("per cent"), list(told), series, _("Lane"), "across", reach=100)
+    title, lanes = _("Announced waits that were kept (p90)"), site_now.lane_titles()
+    names = [lanes.get(name, name) for name in told]
+    return Chart("estimates", title, _("per cent"), names, series, _("Lane"), "across", reach=100)
 
 
 def _percent(share: float | None) -> float | None:

@@ -152,6 +152,11 @@ def _count(answers: Any) -> str:
     }
 
 
+def _titled(lane: Lane) -> str:
+    title = site_now.lane_titles().get(lane.pk, lane.pk)
+    return title if lane.pk in title else f"{title} ({lane.pk})"
+
+
 def _of_answer(answer: Generation) -> str:
     return f"{answer.user} · {answer.model} · {answer.status}"
 
@@ -168,7 +173,7 @@ ORDERS: Final = {
     ),
     "stop-lane": Order(
         STOP_ANSWERS, gettext_lazy("Stop all answers of this lane"), _lane,
-        lambda lane: f"{lane}: {_count(site_now.live_answers(lane=lane.pk))}",
+        lambda lane: f"{_titled(lane)}: {_count(site_now.live_answers(lane=lane.pk))}",
         lambda given: _stop(given, site_now.live_answers(lane=given.target.pk)), "lanes", is_harsh=True,
     ),
     "repeat-answer": Order(
@@ -179,18 +184,18 @@ ORDERS: Final = {
     ),
     "pause-lane": Order(
         CHANGE_LIMITS, gettext_lazy("Pause this lane"), _lane,
-        lambda lane: _("%(lane)s: nothing starts. What runs goes on; new questions wait.") % {"lane": lane},
+        lambda lane: _("%(lane)s: nothing starts. What runs goes on; new questions wait.") % {"lane": _titled(lane)},
         _hold("pause", gettext_lazy("The lane is paused.")), "lanes", asks_minutes=True,
     ),
     "drain-lane": Order(
         CHANGE_LIMITS, gettext_lazy("Drain this lane"), _lane,
         lambda lane: _("%(lane)s: nothing starts, and new questions are refused. What runs goes on; who waits keeps "
-                       "the place.") % {"lane": lane},
+                       "the place.") % {"lane": _titled(lane)},
         _hold("drain", gettext_lazy("The lane is drained.")), "lanes", is_harsh=True,
     ),
     "resume-lane": Order(
         CHANGE_LIMITS, gettext_lazy("Resume this lane"), _lane,
-        lambda lane: _("%(lane)s: who waits may start.") % {"lane": lane}, _release, "lanes",
+        lambda lane: _("%(lane)s: who waits may start.") % {"lane": _titled(lane)}, _release, "lanes",
     ),
     "drain-worker": Order(
         CHANGE_LIMITS, gettext_lazy("Drain this worker"), _worker,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,17 +28,23 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @page(VIEW_NUMBERS)
 def dashboard(request: HttpRequest) -> HttpResponse:
+    part = request.GET.get("part")
+    if part == "charts":  # dashboard.js, every minute
+        return TemplateResponse(request, "operations/dashboard_charts.html", _charts(request))
     tiles = {"tiles": site_now.tiles()}
-    if "part" in request.GET:  # every three seconds, by everybody who looks: one query
+    if part is not None:  # every three seconds, by everybody who looks: one query
         return show(request, "dashboard", "", tiles)
+    return show(request, "dashboard", _("Dashboard"), tiles | _charts(request))
+
+
+def _charts(request: HttpRequest) -> dict[str, Any]:
     span, now = _span(request), timezone.now()
-    context = tiles | {
+    return {
         "spans": [(one.key, TITLES[one.key]) for one in SPANS.values()],
         "span": span.key,
         "charts": history.charts(history.look_back(span, now)),
         "made_at": now,
     }
-    return show(request, "dashboard", _("Dashboard"), context)
 
 
 @page(VIEW_NUMBERS)

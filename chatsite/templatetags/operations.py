@@ -13,6 +13,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from streaming import site_now
 from streaming.site_now import LaneNow
 
 register = template.Library()
@@ -77,6 +78,11 @@ def short_worker(worker: str) -> str:
     """Without the host's domain and the random end: it is in the title."""
     host, _colon, rest = worker.partition(":")
     return f"{host.partition('.')[0]}:{rest.partition(':')[0]}"
+
+
+@register.filter
+def lane_title(name: str) -> str:
+    return site_now.lane_titles().get(name, name)
 
 
 @register.filter

@@ -6,8 +6,11 @@ The bounds are for machines that do many other things; on a quiet one each takes
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
 
 import pytest
 import redis
@@ -175,3 +178,37 @@ def test_the_dashboard_draws_its_charts_and_its_tiles_refresh_by_themselves(
     assert operator.page.locator(".ops-card details table").count() >= 10
     ann.page.click("#send")  # stop
     ann.wait_state("stopped")
+
+
+def plotted(page: str, labels: list[str]) -> str:
+    """The page with this in its first chart, whatever there is to draw in a young demo."""
+    data = escape(json.dumps({"labels": labels, "datasets": [{"label": "p50", "data": [1] * len(labels)}]}))
+    canvas = f'<canvas class="chart" data-type="line" data-value="{data}" data-options="{{}}"></canvas>'
+    plot = f'<div class="ops-plot"><div class="ops-canvas">{canvas}</div></div>\n    <p class="ops-quiet ops-note"'
+    return re.sub(r'<div class="ops-plot">.*?<p class="ops-quiet ops-note"', lambda _: plot, page, count=1, flags=re.S)
+
+
+def test_the_charts_keep_up_and_leave_the_reader_where_they_were(operator: Operator) -> None:
+    page, rounds = operator.page, iter((["a"], ["a", "b"]))
+
+    def refresh(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=plotted(answer.text(), next(rounds)))
+
+    page.route("**/dashboard/?part=charts", refresh)
+    page.clock.install()
+    page.goto(f"{operator.demo.url}admin/dashboard/")
+    page.locator(".ops-card details summary").first.click()
+    place = "document.querySelector('.ops-card details .ops-scroll').scrollTop"
+    page.evaluate(f"{place} = 200")
+    page.evaluate("document.querySelector('.ops-card tbody').dataset.old = 'yes'")
+    labels = "() => String(Chart.getChart(document.querySelector('.ops-plot canvas'))?.data.labels)"
+    page.clock.run_for(61_000)
+    page.wait_for_function(f"() => ({labels})() === 'a'")
+    canvas = page.locator(".ops-plot canvas").first.element_handle()
+    page.clock.run_for(61_000)
+    page.wait_for_function(f"() => ({labels})() === 'a,b'")
+    assert canvas.evaluate("(one) => one.isConnected"), "it was drawn on, not made anew"
+    assert page.locator("tbody[data-old]").count() == 0
+    assert page.locator(".ops-card details").first.get_attribute("open") is not None
+    assert abs(page.evaluate(place) - 200) < 20, "less than a row"
