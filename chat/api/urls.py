@@ -1,4 +1,5 @@
 from django.urls import path
+from django.views.generic import RedirectView
 
 from chat.api import catalogue, chat_stream, completions, conversations, pages, streams, usage
 from chat.api.ninja_api import make_api
@@ -25,7 +26,9 @@ own_api.add_router("models", catalogue.router)
 own_api.add_router("usage", usage.router)
 
 urlpatterns = [
+    path("v1/docs/", RedirectView.as_view(pattern_name="openai:openapi-view")),
     path("v1/", openai_api.urls),
+    path("api/v1/docs/", RedirectView.as_view(pattern_name="chat-api:openapi-view")),
     path("api/v1/", own_api.urls),
     path("accounts/api-keys/", pages.api_keys, name="api_keys"),
     path("accounts/api-keys/<int:key_id>/revoke/", pages.api_key_revoke, name="api_key_revoke"),

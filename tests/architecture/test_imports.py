@@ -45,6 +45,7 @@ FRONT_DOORS = frozenset(
         "events",
         "states",
         "markdown",
+        "markdown_text",
         "answer_blocks",
         "highlighting",
     }

@@ -150,3 +150,6 @@ async def test_the_documents_name_every_operation(program: Program) -> None:
         for operation in operations:
             assert {"401", "404", "429"} <= operation["responses"].keys()
     assert (await program.http.get("/api/v1/docs")).status_code == 200
+    for docs in ("/api/v1/docs", "/v1/docs"):
+        slashed = await program.http.get(f"{docs}/", follow_redirects=False)
+        assert (slashed.status_code, slashed.headers["location"]) == (302, docs)
