@@ -102,13 +102,14 @@ def stamp(message: Message, conversation: Conversation) -> int:
     return message.pk
 
 
-async def carry_out(after: AfterEnd) -> None:
-    """Do it, all at once: whoever asked waits for the first word. Never raises."""
+async def carry_out(after: AfterEnd) -> bool:
+    """Do it, all at once: whoever asked waits for the first word. Never raises; False: the queue is away."""
     groups = [group for group, _ in after.broadcasts if group.startswith(CONVERSATION)]
-    await asyncio.gather(
-        *(_start(generation_id, groups) for generation_id in after.start),
-        *(_tell(group, frame) for group, frame in after.broadcasts),
+    started, _ = await asyncio.gather(
+        asyncio.gather(*(_start(generation_id, groups) for generation_id in after.start)),
+        asyncio.gather(*(_tell(group, frame) for group, frame in after.broadcasts)),
     )
+    return all(started)
 
 
 async def stop(generation_ids: Iterable[str]) -> None:
@@ -125,9 +126,10 @@ async def _tell(group: str, frame: str) -> None:
         sockets.get().deliver_here(group, frame)
 
 
-async def _start(generation_id: str, groups: list[str]) -> None:
+async def _start(generation_id: str, groups: list[str]) -> bool:
     if await services.dispatch(generation_id):
-        return
+        return True
     waiting = encode_stream(Queued(generation=generation_id, reason="waiting_for_queue", message=QUEUE_IS_AWAY))
     for group in groups:
         sockets.get().deliver_here(group, waiting)
+    return False

@@ -2,9 +2,9 @@
 booked once at the end.
 
 A request holds the most that it can use, so nobody who asks many things at once gets more than the budget, and a
-running answer needs no cut of its own: the model's `max_tokens` is what was held for it. What has no known price holds
-no money. All functions run inside the caller's transaction. Locks are taken in one order: the conversation's, then the
-person's day and month, then the site's.
+running answer needs no cut of its own: `max_tokens`, the request's or the model's, is what was held for it. What has
+no known price holds no money. All functions run inside the caller's transaction. Locks are taken in one order: the
+conversation's, then the person's day and month, then the site's.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ def most(input_estimate: int, max_tokens: int) -> int:
     return round(input_estimate * INPUT_MARGIN) + max_tokens
 
 
-def most_of(entry: ModelEntry, input_estimate: int) -> Amount:
-    """The same with its cost."""
+def most_of(entry: ModelEntry, input_estimate: int, max_tokens: int | None = None) -> Amount:
+    """The same with its cost. `max_tokens`: the most that this request asks for; providers are told the smaller one."""
     read = round(input_estimate * INPUT_MARGIN)
-    return Amount(read + entry.max_tokens, prices.most(entry, read, entry.max_tokens, timezone.now()))
+    written = entry.max_tokens if max_tokens is None else min(entry.max_tokens, max_tokens)
+    return Amount(read + written, prices.most(entry, read, written, timezone.now()))
 
 
 def reserve(
@@ -78,15 +79,16 @@ def cover(row: Generation, prompt: Prompt) -> Refused | None:
     except Refused:
         return None  # nothing will be asked, and the run says why
     try:
-        _hold_in_all(row, lambda: _needed(row, entry, estimate_tokens(*prompt.texts, row.text)))
+        _hold_in_all(row, lambda: _needed(row, entry, prompt))
     except Refused as refused:
         return refused
     return None
 
 
-def _needed(row: Generation, entry: ModelEntry, read: int) -> Amount:
+def _needed(row: Generation, entry: ModelEntry, prompt: Prompt) -> Amount:
     """By earlier attempts and the next one."""
-    before, next_one = _used(row.pk) if row.attempt else Amount(0), most_of(entry, read)
+    next_one = most_of(entry, estimate_tokens(*prompt.texts, row.text), prompt.max_tokens)
+    before = _used(row.pk) if row.attempt else Amount(0)
     return Amount(before.tokens + next_one.tokens, before.micro + next_one.micro)
 
 

@@ -91,17 +91,23 @@ def is_by_question(alias: str) -> bool:
 
 
 def request_generation(
-    *, user_id: int, model: str, accepted_before: bool = False, input_estimate: int | None = None
+    *,
+    user_id: int,
+    model: str,
+    accepted_before: bool = False,
+    input_estimate: int | None = None,
+    max_tokens: int | None = None,
 ) -> Generation:
     """Accept a request: a row in state QUEUED. `dispatch` it once the transaction is committed. Raises Refused.
 
     `accepted_before`: the host accepted it earlier (it waited for another answer); now nothing may refuse it.
-    `input_estimate`: tokens of its prompt, as far as the host can tell.
+    `input_estimate`: tokens of its prompt, as far as the host can tell. `max_tokens`: of its answer, if it asks for
+    less than the model may write.
     """
     settings = conf.get()
     held = None
     if not accepted_before:
-        held = _admit(user_id, providers.find(model), input_estimate or 0)
+        held = _admit(user_id, providers.find(model), input_estimate or 0, max_tokens)
     now = timezone.now()
     row = Generation.objects.create(
         user_id=user_id,
@@ -115,10 +121,10 @@ def request_generation(
     return row
 
 
-def _admit(user_id: int, entry: ModelEntry, input_estimate: int) -> TokenReservation | None:
+def _admit(user_id: int, entry: ModelEntry, input_estimate: int, max_tokens: int | None) -> TokenReservation | None:
     try:
         _check_live(user_id)
-        return budgets.reserve(user_id, lambda: budgets.most_of(entry, input_estimate))
+        return budgets.reserve(user_id, lambda: budgets.most_of(entry, input_estimate, max_tokens))
     except Refused as refused:
         metrics.shed(refused.code)
         raise

@@ -58,7 +58,7 @@ async def _tell(ids: Sequence[str]) -> int:
     return told
 
 
-def at_once(work: Awaitable[None]) -> None:
+def at_once(work: Awaitable[object]) -> None:
     """What follows a change that is committed: telling those who watch, and starting what may start."""
 
     async def carry_out() -> None:

@@ -103,7 +103,10 @@ def _accept(question: _Question) -> Asked:
 def _write(question: _Question) -> Generation:
     prompt = question.prompt
     generation = streaming.request_generation(
-        user_id=question.user.pk, model=question.model, input_estimate=estimate_tokens(*prompt.texts)
+        user_id=question.user.pk,
+        model=question.model,
+        input_estimate=estimate_tokens(*prompt.texts),
+        max_tokens=prompt.max_tokens,
     )
     ApiRequest.objects.create(
         generation=generation,

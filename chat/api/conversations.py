@@ -165,8 +165,8 @@ async def send_message(
     await waits.check_wait(key.user, conversation_id, name, body.text, body.model)
     sent = await database.call(_send, key, conversation_id, name, body)
     sockets.get().in_background(revoking.end_if_revoked(key))
-    await to_end(sent.after)
-    place = await places.place_of(sent.generation) if sent.generation else places.UNKNOWN
+    is_started = await to_end(sent.after) and sent.generation in sent.after.start
+    place = await places.place_of(sent.generation, is_started) if sent.generation else places.UNKNOWN
     stream = UUID(sent.generation) if sent.generation else None
     return Status(
         202,
@@ -199,13 +199,15 @@ def _client_id(idempotency_key: str | None) -> str:
         raise Invalid(f"An Idempotency-Key {wrong.reason}.", param="Idempotency-Key", code=wrong.code) from None
 
 
-async def to_end(after: AfterEnd, stopping: Iterable[str] = ()) -> None:
-    """What is to be done after a commit is done, also if the program goes away meanwhile."""
+async def to_end(after: AfterEnd, stopping: Iterable[str] = ()) -> bool:
+    """What is to be done after a commit is done, also if the program goes away meanwhile. False: the queue is away."""
     done = asyncio.Event()
+    started = False
 
     async def carry_out() -> None:
+        nonlocal started
         try:
-            await changes.carry_out(after)
+            started = await changes.carry_out(after)
             for generation in stopping:
                 await streaming.request_stop(generation)
         finally:
@@ -213,3 +215,4 @@ async def to_end(after: AfterEnd, stopping: Iterable[str] = ()) -> None:
 
     sockets.get().in_background(carry_out())
     await done.wait()
+    return started

@@ -20,11 +20,12 @@ class Place:
 UNKNOWN: Final = Place(None)
 
 
-async def place_of(generation: str) -> Place:
+async def place_of(generation: str, is_started: bool) -> Place:
+    """`is_started`: its lane has just taken it, and would have given it a place if it had to wait."""
     waits = await database.call(wait_feed.load_waits, [generation])
-    if generation not in waits or waits[generation].place is None:
+    row = waits.get(generation)
+    if row is None or (row.place is None and is_started):
         return Place(0, 0.0, 0.0)  # a worker has it, or is on its way to it
-    row = waits[generation]
     board = wait_feed.get().board(row.lane)
     if board is None or row.place is None:
         return UNKNOWN

@@ -12,7 +12,7 @@ import pytest
 from chat.api.models import ApiRequest
 from streaming import database
 from streaming.errors import ProviderError, ProviderRejected, ProviderTimeout
-from streaming.models import Generation
+from streaming.models import Generation, TokenReservation
 from streaming.prompt import PromptMessage
 from streaming.providers.base import Finish, Part, Text, Usage
 from tests.engine import Change, Engine, ScriptedProvider, row, until
@@ -234,3 +234,17 @@ async def test_who_may_read_no_more_streams_asks_nothing(
     assert await database.call(Generation.objects.count) == 1
     call.finish()
     await first
+
+
+async def test_a_request_holds_of_the_budget_what_it_asks_for(
+    program: Program, provider: ScriptedProvider, engine: Engine, change: Change
+) -> None:
+    change(user_tokens_per_day=1_000_000)
+    body = {"model": "scripted", "messages": HELLO, "max_tokens": 50, "stream": True}
+    async with program.http.stream("POST", "/v1/chat/completions", json=body) as response:
+        call = await provider.call()
+        held = await database.call(TokenReservation.objects.get)
+        assert 50 < held.tokens < 100
+        call.say("Tea")
+        call.finish()
+        await engine.ends(response.headers["X-Stream-Id"])

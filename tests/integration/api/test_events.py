@@ -12,7 +12,7 @@ import pytest
 from chat.api import open_streams, revoking
 from chat.api.models import KeyMessage
 from chat.models import Participant
-from streaming import database
+from streaming import database, dispatcher
 from streaming.providers.base import Usage
 from tests.engine import Call, Engine, ScriptedProvider, row, until
 from tests.integration.api.events import reading
@@ -64,6 +64,20 @@ async def test_a_question_and_its_answer(program: Program, provider: ScriptedPro
     assert (state["status"], state["text"], state["usage"]["input_tokens"]) == ("completed", "Good day.", 3)
     message = (await program.http.get(sent["message_url"])).json()
     assert (message["text"], message["role"]) == ("Hello?", "user")
+
+
+async def test_without_a_queue_nobody_knows_the_place(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(generation_id: str) -> bool:
+        return False
+
+    monkeypatch.setattr(dispatcher, "enqueue", away)
+    named = {"headers": {"Idempotency-Key": "once"}}
+    made = await program.http.post("/api/v1/conversations", json={"title": "Talk"})
+    path = f"/api/v1/conversations/{made.json()['id']}/messages"
+    for _ in range(2):  # and not the second time either, when there is nothing to start
+        sent = (await program.http.post(path, json={"text": "Hello?"}, **named)).json()
+        assert sent["stream_id"]
+        assert (sent["state"], sent["position"], sent["eta_s"]) == ("sent", None, None)
 
 
 async def test_who_comes_back_gets_exactly_what_was_missed(program: Program, provider: ScriptedProvider) -> None:

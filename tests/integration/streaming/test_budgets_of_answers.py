@@ -13,6 +13,7 @@ from streaming.errors import Refused
 from streaming.events import Position
 from streaming.lifecycle import Outcome
 from streaming.models import Generation, TokenReservation, TokenSpend
+from streaming.prompt import Prompt, PromptMessage
 from streaming.providers.base import Usage
 from streaming.states import Status
 from tests.engine import SETTINGS, Engine, ScriptedProvider, ask, attempts, has_status
@@ -26,10 +27,10 @@ def budget(settings: Any) -> None:
     settings.STREAMING = SETTINGS | BUDGET
 
 
-def request(*, waited: bool = False) -> Generation:
+def request(*, waited: bool = False, **more: Any) -> Generation:
     user, _ = get_user_model().objects.get_or_create(username="ann")
     with transaction.atomic():
-        return services.request_generation(user_id=user.pk, model="scripted", accepted_before=waited)
+        return services.request_generation(user_id=user.pk, model="scripted", accepted_before=waited, **more)
 
 
 def spent() -> tuple[int, int]:
@@ -51,6 +52,21 @@ def test_a_question_beyond_the_budget_leaves_nothing() -> None:
     assert refused.value.code == "budget_spent"
     assert list(Generation.objects.values_list("pk", flat=True)) == [first.pk]
     assert spent() == (1000, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("budget")
+def test_whoever_asks_for_less_holds_less_and_nobody_holds_more_than_the_model_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = request(max_tokens=100)
+    assert spent() == (100, 0)
+    prompt = Prompt((PromptMessage("user", ""),), max_tokens=100)
+    monkeypatch.setattr("streaming.hooks.build_prompt", lambda _: prompt)
+    assert lifecycle.claim(str(short.pk), "worker") is not None
+    assert spent() == (100, 0), "at its claim as well"
+    request(max_tokens=10**6)
+    assert spent() == (1100, 0)
 
 
 @pytest.mark.django_db
