@@ -7,12 +7,13 @@ from typing import Final
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_GET
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
 
-from chat import selectors
+from chat import ratings, selectors
 from chat.access import Forbidden, NotFound, access_conversation, access_message
 from chat.models import Message
-from chat.pages import page
+from chat.pages import Done, act, page
 from streaming import services as streaming
 
 COSTS_AT_ONCE: Final = 200
@@ -48,3 +49,17 @@ def message_costs(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     generations = dict(answers.order_by().values_list("generation_id", "pk"))
     costs = streaming.answer_costs(generations)
     return JsonResponse({"costs": {generations[generation]: cost for generation, cost in costs.items()}})
+
+
+@require_POST
+@page
+def message_rating(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
+    """What one thinks of an answer: `rating` is good, bad, or nothing to take it back."""
+    here = reverse("conversation", args=[conversation_id])
+    rating = request.POST.get("rating", "")
+
+    def change() -> Done:
+        ratings.rate(request.user, conversation_id, min(message_id, 2**63 - 1), rating)
+        return Done(here, more={"rating": rating})
+
+    return act(request, change, here)

@@ -215,6 +215,23 @@ class ClientCommand(models.Model):
         return f"command {self.name} of {self.user_id}"
 
 
+class Rating(models.Model):
+    """What one person thinks of one answer; nobody else is shown it. It still counts when the answer is gone."""
+
+    message = models.ForeignKey(Message, on_delete=models.SET_NULL, null=True, related_name="ratings")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    #: The one that wrote the answer.
+    model = models.CharField(max_length=100)
+    is_good = models.BooleanField()
+    rated_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["message", "user"], name="rating_once"),)
+
+    def __str__(self) -> str:
+        return f"{'good' if self.is_good else 'bad'}: message {self.message_id}"
+
+
 class Summary(models.Model):
     """What a model is told instead of the messages up to one of them. `messages` and `asked_at` say of what it was
     made: once more, fewer or other words stand there, it is used no longer (`summaries`)."""

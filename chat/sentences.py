@@ -63,6 +63,7 @@ SENTENCES: Final = (
     _("This invitation does not work, or not any more. Ask for a new one."),
     _("This link does not work, or not any more."),
     _("There is nothing to share yet."),
+    _("Only answers that have ended can be rated."),
     _("A title has at most 120 characters."),
     _("A conversation has at most 50 people."),
     _("A search has at most 200 characters."),

@@ -13,6 +13,7 @@ urlpatterns = [
     path("conversations/<uuid:conversation_id>/", views.conversation, name="conversation"),
     path("conversations/<uuid:conversation_id>/messages/", views.conversation_messages, name="conversation_messages"),
     path(f"{ONE}messages/<int:message_id>/", message_views.message_text, name="message_text"),
+    path(f"{ONE}messages/<int:message_id>/rating/", message_views.message_rating, name="message_rating"),
     path(f"{ONE}costs/", message_views.message_costs, name="message_costs"),
     path(f"{ONE}export.<str:kind>", views.conversation_export, name="conversation_export"),
     path(f"{ONE}rename/", list_views.conversation_rename, name="conversation_rename"),

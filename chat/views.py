@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
-from chat import export, message_views, page_data, people_views, selectors, share_views
+from chat import export, message_views, page_data, people_views, ratings, selectors, share_views
 from chat.access import Role, access_conversation, id_of
 from chat.late_rendering import render_late
 from chat.list_views import just_deleted
@@ -48,7 +48,8 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         **people_views.dialog(request, found, role),
         **share_views.dialog(request, found, is_owner=role == Role.OWNER),
         "state": page_data.initial_state(changed, role, user_id)
-        | {"sees_cost": request.user.has_perm(message_views.SEES_COST)},
+        | {"sees_cost": request.user.has_perm(message_views.SEES_COST)}
+        | {"ratings": ratings.own_ratings(request.user, found.pk)},
         **sidebar(request),
     }
     return render(request, "chat/conversation.html", context)

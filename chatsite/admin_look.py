@@ -63,6 +63,7 @@ UNFOLD: Final[dict[str, Any]] = {
                 "title": _("Now"),
                 "items": [
                     _entry(_("Dashboard"), "monitoring", "operations:dashboard", "view_numbers"),
+                    _entry(_("Ratings"), "thumbs_up_down", "operations:ratings", "view_numbers"),
                     _entry(_("Live answers"), "stream", "operations:streams", "view_numbers"),
                     _entry(_("Lanes"), "alt_route", "operations:lanes", "view_numbers"),
                     _entry(_("Workers"), "memory", "operations:workers", "view_numbers"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.browser.axe import violations
 from tests.browser.person import Person
 
 pytestmark = pytest.mark.browser
@@ -137,3 +138,26 @@ def test_everybody_sees_the_instructions_and_only_those_who_write_change_them(pe
     ann.page.reload()
     ann.page.click("#told-prompt button")
     assert ann.page.input_value("#instructions-text") == "Answer in verse."
+
+
+def test_an_answer_is_rated_and_the_rating_stays_ones_own(person: Come) -> None:
+    ann, bob = person("ann"), person("bob")
+    ann.start_conversation()
+    ann.invite("bob", "viewer")
+    ann.ask("Tell me about rivers")
+    wait_answers(ann, 1)
+    bob.open(ann.page.url)
+    ann.page.click("[data-do=good]:visible")
+    ann.page.wait_for_selector("[data-do=good][aria-pressed=true]")
+    ann.until("document.getElementById('announcer').textContent.includes('Thank you for the rating')")
+    assert violations(ann.page) == []
+    bob.page.click("[data-do=bad]:visible")  # a viewer reads too
+    bob.page.wait_for_selector("[data-do=bad][aria-pressed=true]")
+    bob.until("document.getElementById('announcer').textContent.includes('Thank you for the rating')")
+    for someone, kept in ((ann, "good"), (bob, "bad")):
+        someone.page.reload()
+        someone.page.wait_for_selector(f"[data-do={kept}][aria-pressed=true]:visible")
+        assert someone.page.locator("[aria-pressed=true]:visible").count() == 1
+    ann.page.click("[data-do=good]:visible")
+    ann.until("document.getElementById('announcer').textContent.includes('Rating taken back')")
+    assert ann.page.locator(".message [aria-pressed=true]").count() == 0

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { MessageActions } from "chat/message_actions.js";
+import { Ratings } from "chat/ratings.js";
 
 const ROW = { role: "assistant", author: null, state: "sent", siblings: [], model: "demo", parent: null };
 const ENDED = { id: "g", status: "completed", model: "demo" };
@@ -15,18 +16,20 @@ function scene() {
     showVersions: () => {},
     showFacts: (facts) => touched.push(`facts ${id}: ${facts}`),
     showState: () => {},
+    showRating: (rating) => touched.push(`rated ${id}: ${rating}`),
   });
   const list = { view: (id) => views.get(id) ?? views.set(id, viewOf(id)).get(id) };
   const costs = new Map();
   const known = { of: (id) => costs.get(id) ?? null };
-  const parts = { list, costs: known, menu: null, composer: null, editing: null };
+  const ratings = new Ratings({ 2: "good" }, () => Promise.resolve());
+  const parts = { list, costs: known, ratings, menu: null, composer: null, editing: null };
   const actions = new MessageActions({ addEventListener: () => {} }, parts, { user: 1, role: "member" });
   const show = (messages, ends = new Map()) => {
     touched.length = 0;
     actions.show(messages, ends);
     return touched.filter((what) => typeof what === "number");
   };
-  return { show, touched, costs, views };
+  return { show, touched, costs, views, ratings };
 }
 
 test("of many messages only those that changed are touched", () => {
@@ -50,4 +53,32 @@ test("an end that its row does not tell yet is shown", () => {
   const ends = new Map([["g", { status: "completed" }]]);
   assert.deepEqual(show(messages, ends), [1]);
   assert.deepEqual(show(messages, ends), []);
+});
+
+test("a rating shows at once, is taken back by pressing it again, and goes back if it is refused", async () => {
+  const sent = [];
+  let refusal = null;
+  const ratings = new Ratings({ 2: "good" }, async (id, rating) => {
+    sent.push([id, rating]);
+    if (refusal) throw refusal;
+  });
+  assert.deepEqual([ratings.of(1), ratings.of(2)], ["", "good"]);
+  assert.equal(await ratings.press(2, "bad"), "Thank you for the rating");
+  assert.equal(await ratings.press(2, "bad"), "Rating taken back");
+  refusal = new Error("No.");
+  const seen = [];
+  ratings.onNews = () => seen.push(ratings.of(1));
+  await assert.rejects(ratings.press(1, "good"), refusal);
+  assert.deepEqual(seen, ["good", ""]);
+  assert.deepEqual(sent, [[2, "bad"], [2, ""], [1, "good"]]);
+});
+
+test("only written answers are rated, by readers too", async () => {
+  const { show, touched, ratings } = scene();
+  const messages = [1, 2].map((id) => ({ ...ROW, id, generation: { ...ENDED, id: `g${id}` } }));
+  show(messages);
+  assert.ok(touched.includes("rated 1: ") && touched.includes("rated 2: good"));
+  await ratings.press(1, "bad");
+  assert.deepEqual(show(messages), [1]);
+  assert.ok(touched.includes("rated 1: bad"));
 });

@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chat.models import Rating
 from streaming import rollups
 from streaming.models import Announcement, Attempt, Generation, LoadRollup
 from tests.engine import SETTINGS
@@ -113,6 +114,22 @@ def test_how_honest_the_announced_waits_were(operator: Client, past: None) -> No
     assert (lane["mean error, seconds"], lane["announced waits"]) == ("3.5", "2")
 
 
+def test_what_people_thought_of_answers(operator: Client, past: None) -> None:
+    now = timezone.now()
+    rated = [("tea", True, 5), ("tea", True, 5), ("tea", False, 5), ("coffee", False, 5), ("tea", True, 100 * 24 * 60)]
+    for number, (model, is_good, minutes) in enumerate(rated):
+        person = User.objects.create_user(f"rater{number}")
+        Rating.objects.create(user=person, model=model, is_good=is_good, rated_at=now - timedelta(minutes=minutes))
+    for span in ("1h", "24h", "7d"):
+        rows = [(row["Model"], row["good"], row["bad"]) for row in table(operator, "ratings", span)]
+        assert rows == [("tea", "2", "1"), ("coffee", "0", "1")]
+        page = operator.get(f"/admin/ratings/?span={span}").text
+        assert "What people thought of answers" in page
+        assert "/admin/dashboard/ratings.csv" in page
+    assert len(tiles(operator, "ratings")) == 6
+    assert Client().get("/admin/ratings/").status_code == 302
+
+
 def test_ten_queries_are_enough(operator: Client, past: None) -> None:
     an_answer()
     for span in ("1h", "24h", "7d"):
@@ -131,8 +148,8 @@ def test_every_chart_is_a_table_too(operator: Client, past: None) -> None:
     assert operator.get("/admin/dashboard/nonsense.csv").status_code == 404
 
 
-def tiles(client: Client) -> list[str]:
-    return re.findall(r"<dd>(.*?)</dd>", client.get("/admin/dashboard/?part").text)
+def tiles(client: Client, page: str = "dashboard") -> list[str]:
+    return re.findall(r"<dd>(.*?)</dd>", client.get(f"/admin/{page}/?part").text)
 
 
 def test_the_tiles_show_what_lives(operator: Client) -> None:

@@ -35,7 +35,7 @@ export class ConversationPage {
     this.#mayWrite = role !== "viewer";
     const textOf = (id) => this.#textOf(id);
     this.#actions = new MessageActions(parts.element, { ...parts, client, state, textOf }, { user, role });
-    if (parts.costs) parts.costs.onNews = () => this.#settleDown();
+    for (const source of [parts.costs, parts.ratings]) if (source) source.onNews = () => this.#settleDown();
     for (const message of state.messages) this.#adopt(message);
     this.#settleDown();
   }

@@ -13,6 +13,7 @@ import { MessageList } from "chat/message_list.js";
 import { ModelPicker } from "chat/model_picker.js";
 import { Outbox } from "chat/outbox.js";
 import { PeopleDialog } from "chat/people_list.js";
+import { Ratings } from "chat/ratings.js";
 import { ReadAloud } from "chat/read_aloud.js";
 import { showAlert } from "chat/forms.js";
 import { Follower } from "chat/scroll.js";
@@ -54,6 +55,7 @@ const page = new ConversationPage(
     element: element("messages"),
     editing,
     menu: composer === null ? null : new AgainMenu(element("again-menu"), element("model")),
+    ratings: new Ratings(initial.ratings),
     costs: initial.sees_cost ? new Costs(fetchCosts, browserClock) : null,
     fetchText,
     list: new MessageList(element("messages"), element("message-template")),

@@ -1,10 +1,11 @@
 import { answerFacts } from "chat/answer_facts.js";
 import { copyText } from "chat/clipboard.js";
+import { BAD, GOOD } from "chat/ratings.js";
 import { sendOnce } from "chat/sending.js";
 import { gettext, interpolate } from "chat/words.js";
 import { isLive } from "streaming/protocol.js";
 
-/** What people do with a message: copy, edit, answer again, switch versions, withdraw. One listener for the whole list. */
+/** What people do with a message: copy, edit, answer again, rate, switch versions, withdraw. One listener for the whole list. */
 export class MessageActions {
   #parts;
   #person;
@@ -14,7 +15,7 @@ export class MessageActions {
   #shown = new WeakMap();
 
   /**
-   * @param parts `{client, state, list, composer, announcer, follower, menu, editing, costs, textOf(id)}`; `costs` is null
+   * @param parts `{client, state, list, composer, announcer, follower, menu, editing, costs, ratings, textOf(id)}`; `costs` is null
    *   for those who may not see them; without `composer`,
    *   `menu` and `editing` somebody may only read. `textOf` is what was written, as Markdown, or a promise of it.
    * @param person `{user, role}`
@@ -42,9 +43,12 @@ export class MessageActions {
     const hasFacts = generation !== null && (!isLive(generation.status) || end !== undefined);
     const cost = hasFacts ? this.#parts.costs?.of(message.id) : null;
     const before = this.#shown.get(view);
-    if (before !== undefined && before.message === message && before.end === end && before.cost === cost) return;
-    this.#shown.set(view, { message, end, cost });
+    const rating = this.#parts.ratings.of(message.id);
+    const now = { message, end, cost, rating };
+    if (before !== undefined && Object.keys(now).every((name) => before[name] === now[name])) return;
+    this.#shown.set(view, now);
     view.offer(this.#offers(message, view));
+    view.showRating(rating);
     view.showVersions(message.siblings.indexOf(message.id) + 1, message.siblings.length);
     if (hasFacts) view.showFacts(answerFacts({ ...generation, ...end, model: message.model, cost }));
   }
@@ -71,8 +75,14 @@ export class MessageActions {
       edit: mayWrite && this.#isMine(message),
       again: mayWrite && message.generation !== null && isOver,
       retry: mayWrite && isOver && message.generation?.retryable === true,
+      ...this.#ratingOffers(message, isOver && !view.text.isEmpty),
       withdraw: mayWrite && message.state === "pending" && mayWithdraw,
     };
+  }
+
+  #ratingOffers({ role, generation }, isWritten) {
+    const isOffered = role === "assistant" && generation !== null && isWritten;
+    return { [GOOD]: isOffered, [BAD]: isOffered };
   }
 
   #pressed({ target }) {
@@ -109,6 +119,8 @@ export class MessageActions {
       const { menu } = this.#parts;
       menu.open(button, model, (alias) => this.#again(this.#parts.state.message(id), generation.id, alias));
     },
+    [GOOD]: (message) => this.#rate(message, GOOD),
+    [BAD]: (message) => this.#rate(message, BAD),
     withdraw: ({ id }) => {
       this.#parts.composer.focus(); // the button goes away; the focus must not go with it
       return this.#parts.client.send("message.cancel", { message: id });
@@ -125,6 +137,10 @@ export class MessageActions {
     } catch (error) {
       this.#parts.composer.showAlert(gettext(error.message));
     }
+  }
+
+  async #rate({ id }, rating) {
+    this.#parts.announcer.say(await this.#parts.ratings.press(id, rating));
   }
 
   #switch({ id, siblings }, step) {

@@ -122,10 +122,15 @@ export class MessageView {
     this.showState(state, gettext(message) || CUT_SHORT[reason] || empty);
   }
 
-  /** @param offers by name whether it can be done: copy, edit, again, retry, withdraw */
+  /** @param offers by name whether it can be done: copy, edit, again, good, bad, retry, withdraw */
   offer({ retry, ...offers }) {
     this.#parts.retry.hidden = !retry;
     for (const [name, isOffered] of Object.entries(offers)) this.#parts.buttons.get(name).hidden = !isOffered;
+  }
+
+  /** @param rating of the reader: good, bad or nothing */
+  showRating(rating) {
+    for (const name of ["good", "bad"]) this.#parts.buttons.get(name).ariaPressed = String(name === rating);
   }
 
   /** That it is the version `number` of `count`; nothing if it is the only one. */
