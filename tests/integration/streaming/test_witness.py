@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
 
 from streaming import feed_watch, keys, witness
+from streaming.cancellation import cancel
+from tests.engine import close_clients
 
 LASTED_MS = 60_000
 
@@ -45,12 +48,21 @@ async def test_looks_go_on_with_the_watch_and_do_not_begin_it_anew(watched: Redi
     assert (await witness.look(watched)).steady_s > before
 
 
-async def test_a_web_process_that_delivers_a_stream_takes_part(streaming_settings: object, direct: Redis) -> None:
+async def test_a_web_process_that_delivers_a_stream_takes_part(
+    streaming_settings: object, direct: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_watch, "StreamFeed", lambda generation, on_empty: SimpleNamespace(quiet=False))
     feeds = feed_watch.Feeds()
     feeds.feed(str(uuid4()))
-    async with asyncio.timeout(10):
-        while not await direct.exists(keys.WORKER_WATCH):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    try:
+        async with asyncio.timeout(30):
+            while not await direct.exists(keys.WORKER_WATCH):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        for task in (feeds._watch, feeds._witness):
+            assert task is not None
+            await cancel(task)
+        await close_clients()
 
 
 async def test_a_break_ends_the_watch_however_long_it_had_lasted(watched: Redis) -> None:
