@@ -83,6 +83,7 @@ class Demo:
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.reader = threading.Thread()
+        self._cookies: dict[str, str] = {}
         #: From the start until it was ready.
         self.seconds = 0.0
 
@@ -231,8 +232,10 @@ class Demo:
         return self.session(name).cookie
 
     def client(self, name: str = "ann", **options: Any) -> ChatClient:
-        """A client that is logged in as `name`; `async with` connects it."""
-        return ChatClient(self.socket_url, cookie=self.login(name), origin=self.origin, **options)
+        """A client that is logged in as `name`, as all tabs of one browser are; `async with` connects it."""
+        if name not in self._cookies:
+            self._cookies[name] = self.login(name)
+        return ChatClient(self.socket_url, cookie=self._cookies[name], origin=self.origin, **options)
 
     def manage(self, *words: str) -> str:
         """What a command of manage.py prints, with the demo's database."""

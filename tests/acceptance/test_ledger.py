@@ -41,6 +41,7 @@ ENV = {
 @pytest.fixture(scope="module")
 def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
     models = simulator.env(openai=[CHAT, STOPPED, RETRIED, LIMITED, CRASHED, ENDED], anthropic=[MESSAGES])
+    simulator.forget()  # its log is one of the books
     with Demo(env=models | ENV) as running:
         yield running
 

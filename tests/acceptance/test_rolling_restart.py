@@ -6,13 +6,11 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.rig import Demo, is_alive, until
-from tests.acceptance.simulator_process import SimulatorProcess
 from tests.simulator import corpus
 from tests.simulator.script import parse
 
@@ -24,16 +22,9 @@ SHORT = "sim-tokens=10+seed=12"
 ANSWERS = 6
 #: Asked to go on, they go on where they stopped.
 LONG = [f"sim-tokens=240+rate=20+repeat=0+seed={20 + number}" for number in range(ANSWERS)]
-DRAIN_S = 2.0
+MODELS = [STORY, SHORT, *LONG]
 GOES_ON_WITHIN_S = 15.0
 EXITS_WITHIN_S = 35.0
-
-
-@pytest.fixture(scope="module")
-def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
-    env = simulator.env(openai=[STORY, SHORT, *LONG]) | {"DRAIN_SECONDS": str(DRAIN_S)}
-    with Demo(web=2, workers=2, env=env) as running:
-        yield running
 
 
 def text_of(model: str) -> str:
@@ -122,7 +113,7 @@ async def test_a_worker_that_ends_hands_its_answers_over(demo: Demo) -> None:
         views = [await ann.ended(generation, 90) for generation in generations]
         demo.wait_restarted(name, ended)
     assert moving >= 1
-    assert went_on_after_s <= DRAIN_S + GOES_ON_WITHIN_S
+    assert went_on_after_s <= float(demo.env["DRAIN_SECONDS"]) + GOES_ON_WITHIN_S
     assert [view.status for view in views] == ["completed"] * ANSWERS
     assert [view.text for view in views] == [text_of(model) for model in LONG]
     assert [demo.row_text(generation) for generation in generations] == [view.text for view in views]

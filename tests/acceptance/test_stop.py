@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,16 +19,9 @@ STEADY, SILENT, LATE = (
     "sim-tokens=60+rate=20+fault=stall+at=20",
     "sim-tokens=60+rate=20+first=30",
 )
-MODELS = {
-    "chat": [f"{model}+seed=1" for model in (STEADY, SILENT, LATE)],
-    "messages": [f"{model}+seed=2" for model in (STEADY, SILENT, LATE)],
-}
-
-
-@pytest.fixture(scope="module")
-def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
-    with Demo(web=2, env=simulator.env(openai=MODELS["chat"], anthropic=MODELS["messages"])) as running:
-        yield running
+MODELS = [f"{model}+seed=1" for model in (STEADY, SILENT, LATE)]
+ANTHROPIC_MODELS = [f"{model}+seed=2" for model in (STEADY, SILENT, LATE)]
+OF_DIALECT = {"chat": MODELS, "messages": ANTHROPIC_MODELS}
 
 
 async def stop_and_check(
@@ -48,7 +40,7 @@ async def stop_and_check(
 
 @pytest.mark.parametrize("dialect", ["chat", "messages"])
 async def test_it_stops_from_another_tab_in_the_middle(demo: Demo, simulator: SimulatorProcess, dialect: str) -> None:
-    model = MODELS[dialect][0]
+    model = OF_DIALECT[dialect][0]
     async with demo.client() as client, demo.client() as other:
         generation = await client.ask(demo.shared_conversation(), "go", model=model)
         await client.subscribe(generation)
@@ -61,7 +53,7 @@ async def test_it_stops_from_another_tab_in_the_middle(demo: Demo, simulator: Si
 
 @pytest.mark.parametrize("dialect", ["chat", "messages"])
 async def test_it_stops_while_the_provider_is_silent(demo: Demo, simulator: SimulatorProcess, dialect: str) -> None:
-    model = MODELS[dialect][1]
+    model = OF_DIALECT[dialect][1]
     async with demo.client() as client, demo.client() as other:
         generation = await client.ask(demo.shared_conversation(), "go", model=model)
         await client.subscribe(generation)
@@ -73,7 +65,7 @@ async def test_it_stops_while_the_provider_is_silent(demo: Demo, simulator: Simu
 
 @pytest.mark.parametrize("dialect", ["chat", "messages"])
 async def test_it_stops_before_the_first_token(demo: Demo, simulator: SimulatorProcess, dialect: str) -> None:
-    model = MODELS[dialect][2]
+    model = OF_DIALECT[dialect][2]
     async with demo.client() as client, demo.client() as other:
         generation = await client.ask(demo.shared_conversation(), "go", model=model)
         await client.subscribe(generation)
@@ -85,7 +77,7 @@ async def test_it_stops_before_the_first_token(demo: Demo, simulator: SimulatorP
 
 async def test_stopping_twice_and_stopping_what_has_ended_change_nothing(demo: Demo) -> None:
     async with demo.client() as client:
-        generation = await client.ask(demo.shared_conversation(), "go", model=MODELS["chat"][0])
+        generation = await client.ask(demo.shared_conversation(), "go", model=MODELS[0])
         await client.subscribe(generation)
         await client.until(lambda: bool(client.view(generation).text), "some text")
         for _ in range(3):

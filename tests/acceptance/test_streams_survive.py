@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from streaming.events import Position
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.rig import Demo, until
-from tests.acceptance.simulator_process import SimulatorProcess
 from tests.acceptance.stream_view import StreamView
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
@@ -20,13 +18,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 #: many that 60 are left where a busy machine joins some.
 STORY = "sim-tokens=150+rate=20+unicode=1"
 LONG = "sim-tokens=200+rate=25+unicode=1+seed=5"
-
-
-@pytest.fixture(scope="module")
-def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
-    env = simulator.env(openai=[STORY, LONG], anthropic=["sim-tokens=90+rate=20+unicode=1+seed=3"])
-    with Demo(web=2, workers=1, env=env) as running:
-        yield running
+MESSAGES = "sim-tokens=90+rate=20+unicode=1+seed=3"
+MODELS, ANTHROPIC_MODELS = [STORY, LONG], [MESSAGES]
 
 
 async def new_conversation(demo: Demo, client: ChatClient) -> str:
@@ -102,7 +95,7 @@ async def test_what_a_person_has_seen_never_disappears(demo: Demo) -> None:
     async with demo.client("ann") as client:
         client.keep_history = True
         conversation = await new_conversation(demo, client)
-        generation = await client.ask(conversation, "tell", model="sim-tokens=90+rate=20+unicode=1+seed=3")
+        generation = await client.ask(conversation, "tell", model=MESSAGES)
         cutting = demo.client("ann")
         cutting.keep_history = True
         await client.subscribe(generation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,13 +17,7 @@ GOES_ON_WITHIN_S = 15.0
 
 #: Asked to go on, it repeats 50 characters first.
 FORGETFUL = {"chat": "sim-tokens=200+rate=20+repeat=50+seed=1", "messages": "sim-tokens=200+rate=20+repeat=50+seed=2"}
-
-
-@pytest.fixture(scope="module")
-def demo(simulator: SimulatorProcess) -> Iterator[Demo]:
-    models = simulator.env(openai=[FORGETFUL["chat"]], anthropic=[FORGETFUL["messages"]])
-    with Demo(workers=2, env=models | {"DEMO_TOKENS_PER_SECOND": "20"}) as running:
-        yield running
+MODELS, ANTHROPIC_MODELS = [FORGETFUL["chat"]], [FORGETFUL["messages"]]
 
 
 def busy_worker(demo: Demo, generation: str) -> str:
