@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from chat import changes, instructions, people, presence, services, sockets, versions
+from chat import budget_notices, changes, instructions, people, presence, services, sockets, versions
 from chat.access import Role, access_conversation, access_generation, access_stream
 from chat.commands import (
     CancelMessage,
@@ -196,6 +196,8 @@ class CommandHandlers:
         """Off the command's path: with Redis away it takes its time, and the next command need not wait for it."""
         for generation_id in after.start:
             _prepare_stream(generation_id)
+        if after.start:
+            sockets.get().in_background(budget_notices.tell(self._socket.user.pk))
         sockets.get().in_background(changes.carry_out(after))
 
 

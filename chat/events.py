@@ -231,6 +231,15 @@ class ListChanged(Frame):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetShort(Frame):
+    """A question of one's own was accepted, and of some budget of one's own or of the whole site at least 80 % are used
+    or held now: `percent` of the one that is nearest to its end. To whoever has subscribed to their list."""
+
+    TYPE: ClassVar[str] = "budget.short"
+    percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TypingStarted(Frame):
     """Somebody is writing. Never repeated if lost; to be forgotten after 5 s."""
 
@@ -269,6 +278,7 @@ FRAME_TYPES: Final[dict[str, type[Frame]]] = {
         ConversationChanged,
         ConversationDeleted,
         ListChanged,
+        BudgetShort,
         TypingStarted,
         PresenceChanged,
         ModelsWaits,

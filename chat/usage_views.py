@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -15,7 +15,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET
 
 from chat.access import id_of
-from chat.pages import page, sidebar
+from chat.pages import page, sidebar, wants_data
 from chat.usage_words import amount, sentence
 from streaming import budget_limits, usage
 
@@ -47,6 +47,8 @@ class Meter:
 @page
 def usage_page(request: HttpRequest) -> HttpResponse:
     user_id, now = id_of(request.user), timezone.now().astimezone(UTC)
+    if wants_data(request):  # which budgets come to their end
+        return JsonResponse({"short": [sentence(share) for share in budget_limits.short_shares(user_id)]})
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     later = now + timedelta(days=1)
     context: dict[str, Any] = {

@@ -61,7 +61,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "told": {"system_prompt": "Be brief.", "summary": {"through": 33, "text": "Ann asks about hubs.", "model": "demo"}},
     "client_message_id": "0d1f-1", "client_command_id": "0d1f-2",
     "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
-    "people": [3, 4],
+    "people": [3, 4], "percent": 84,
     "entries": [
         {"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "title": "Hubs", "role": "owner", "people": 2,
          "revision": 9, "read_revision": 7, "changed_at": "2026-11-20T09:59:58.121Z", "unread": True,

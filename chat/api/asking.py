@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from chat import sockets
+from chat import budget_notices, sockets
 from chat.api import chat_request, revoking
 from chat.api.chat_request import ChatBody
 from chat.api.errors import Invalid
@@ -62,6 +62,7 @@ async def ask(key: ApiKey, body: ChatBody, idempotency_key: str | None = None) -
     sockets.get().in_background(revoking.end_if_revoked(key))
     if not asked.again:
         sockets.get().in_background(streaming.dispatch(asked.generation))
+        sockets.get().in_background(budget_notices.tell(key.user_id))
     return asked
 
 

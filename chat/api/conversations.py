@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from ninja import Header, Query, Router, Status
 from pydantic import WithJsonSchema
 
-from chat import changes, deletion, people, selectors, services, sockets, waits
+from chat import budget_notices, changes, deletion, people, selectors, services, sockets, waits
 from chat.access import NotFound, access_conversation, access_message
 from chat.api import cursors, places, revoking
 from chat.api.bearer import KeyAuth, key_of
@@ -166,6 +166,8 @@ async def send_message(
     sent = await database.call(_send, key, conversation_id, name, body)
     sockets.get().in_background(revoking.end_if_revoked(key))
     is_started = await to_end(sent.after) and sent.generation in sent.after.start
+    if sent.after.start:
+        sockets.get().in_background(budget_notices.tell(key.user_id))
     place = await places.place_of(sent.generation, is_started) if sent.generation else places.UNKNOWN
     stream = UUID(sent.generation) if sent.generation else None
     return Status(

@@ -86,5 +86,14 @@ def test_from_four_fifths_on_every_page_says_so(ann: Client, settings: Any) -> N
     assert "You have used 80 % of your 10,000 tokens for today." in page(ann, "/")
 
 
+def test_the_pages_modules_get_the_same_sentences(ann: Client, settings: Any) -> None:
+    settings.STREAMING = settings.STREAMING | {"user_tokens_per_day": 10_000}
+    as_data = {"Accept": "application/json"}
+    assert ann.get("/usage/", headers=as_data).json() == {"short": []}
+    spend(used=8000)
+    said = "You have used 80 % of your 10,000 tokens for today."
+    assert ann.get("/usage/", headers=as_data).json() == {"short": [said]}
+
+
 def test_the_menu_leads_there(ann: Client) -> None:
     assert 'href="/usage/"' in page(ann, "/")

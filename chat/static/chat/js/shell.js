@@ -1,3 +1,4 @@
+import { BudgetNotice } from "chat/budget_notice.js";
 import { DesktopNotices } from "chat/desktop_notices.js";
 import { EntryMenu } from "chat/entry_menu.js";
 import { ListFeed } from "chat/list_feed.js";
@@ -19,6 +20,8 @@ export function setUpShell(client, seen = () => null) {
   const list = document.getElementById("list");
   const view = new ListView(list, document.getElementById("entry-template"));
   const title = new PageTitle();
+  const budgets = document.getElementById("budget-notices");
+  if (budgets !== null) new BudgetNotice(client, budgets);
   const notices = setUpNotices();
   const away = new WhileAway(title, (entry) => notices.finished(entry, view.address(entry.conversation)));
   const feed = new ListFeed(client, view, seen, away);
