@@ -17,7 +17,19 @@ from django.db.models import Q, Sum
 
 from streaming import buckets
 from streaming.models import LoadRollup, UsageRollup, UserRollup
-from streaming.rollups import AMOUNTS, COUNTS, HOUR_S, MINUTE_S, OUTCOMES, PEAKS, WAITS, floor
+from streaming.rollups import (
+    AMOUNTS,
+    COUNTS,
+    HOUR_S,
+    MINUTE_S,
+    OUTCOMES,
+    PEAKS,
+    SUMMED,
+    WAITS,
+    Summed,
+    floor,
+    summed,
+)
 
 MINUTES_FOR_S: Final = 25 * HOUR_S
 """A longer stretch is read from hours."""
@@ -78,15 +90,9 @@ class LoadSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonUse:
+class PersonUse(Summed):
     user_id: int
-    attempts: int
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    cost_micro: int
-    unpriced: int
-    name: str = ""
+    name: str
 
 
 def use_over_time_and_by_model(since: datetime, until: datetime, step_s: int) -> tuple[list[UseSlot], dict[str, Use]]:
@@ -127,14 +133,10 @@ def use_by(column: str, since: datetime, until: datetime) -> dict[str, Use]:
 def use_by_person(since: datetime, until: datetime, limit: int = 20) -> list[PersonUse]:
     """Those who used most, by tokens. By whole hours: the first one counts from its start."""
     rows = UserRollup.objects.filter(start__gte=floor(since, HOUR_S), start__lt=until)
-    names = ("attempts", *AMOUNTS)
     people = rows.values("user_id", "user__username").order_by()
-    sums = people.annotate(**{f"sum_{name}": Sum(name) for name in names})
+    sums = people.annotate(**{f"sum_{name}": Sum(name) for name in SUMMED})
     most: Any = sums.annotate(tokens=Sum("input_tokens") + Sum("output_tokens")).order_by("-tokens", "user_id")[:limit]
-    return [
-        PersonUse(row["user_id"], **{name: row[f"sum_{name}"] for name in names}, name=row["user__username"])
-        for row in most
-    ]
+    return [PersonUse(user_id=row["user_id"], name=row["user__username"], **summed(row)) for row in most]
 
 
 def load_over_time(since: datetime, until: datetime, step_s: int, *, lane: str = "") -> list[LoadSlot]:

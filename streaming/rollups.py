@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -34,6 +35,30 @@ WAITS: Final = {"ttft": "ttft_ms", "waited": "waited_ms", "handoff": "handoff_ms
 _KEY: Final = ("model", "provider", "lane")
 _LOCK: Final = 0x726F6C6C
 UNPRICED: Final = Q(cost_micro__isnull=True) & (Q(input_tokens__gt=0) | Q(output_tokens__gt=0))
+#: All of `SUMMED`, of a query over attempts. An annotation named as its column would stand for it in the next one.
+SUMS: Final[Mapping[str, Any]] = {
+    "sum_attempts": Count("pk"),
+    **{f"sum_{name}": Coalesce(Sum(name), 0) for name in AMOUNTS[:4]},
+    "sum_unpriced": Count("pk", filter=UNPRICED),
+}
+SUMMED: Final = ("attempts", *AMOUNTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summed:
+    """What attempts used. `cost_micro`: of those that have a known price; `unpriced` attempts have none."""
+
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_micro: int
+    unpriced: int
+
+
+def summed(row: Mapping[str, Any]) -> dict[str, int]:
+    """The fields of `Summed` from a row that has them as `sum_…`."""
+    return {name: row[f"sum_{name}"] for name in SUMMED}
 
 
 def floor(at: datetime, span_s: int) -> datetime:
@@ -164,14 +189,11 @@ def _make(start: datetime, span_s: int, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _make_people(hour: datetime, users: set[int]) -> None:
-    # Under names of their own: an annotation named as its column would stand for it in the next one.
-    sums: dict[str, Any] = {f"sum_{name}": Coalesce(Sum(name), 0) for name in AMOUNTS[:4]}
-    sums |= {"sum_attempts": Count("pk"), "sum_unpriced": Count("pk", filter=UNPRICED)}
     grouped = _ended_in(hour, HOUR_S).filter(user_id__in=users).values("user_id", "model").order_by()
-    rows = [{name.removeprefix("sum_"): value for name, value in row.items()} for row in grouped.annotate(**sums)]
+    rows = [{name.removeprefix("sum_"): value for name, value in row.items()} for row in grouped.annotate(**SUMS)]
     UserRollup.objects.bulk_create(
         [UserRollup(start=hour, span_s=HOUR_S, **row) for row in rows],
         update_conflicts=True,
         unique_fields=["span_s", "start", "user", "model"],
-        update_fields=["attempts", *AMOUNTS],
+        update_fields=list(SUMMED),
     )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db.models import Count, F, QuerySet, Sum
-from django.db.models.functions import Coalesce, TruncDay, TruncMonth
+from django.db.models import F, QuerySet
+from django.db.models.functions import TruncDay, TruncMonth
 
 from streaming.models import Attempt
-from streaming.rollups import UNPRICED
+from streaming.rollups import SUMMED, SUMS, Summed, summed
 
 #: What a report may be split by → the expression that does it.
 SPLITS: Final[dict[str, Any]] = {
@@ -25,20 +25,13 @@ SPLITS: Final[dict[str, Any]] = {
     "day": TruncDay("ended_at", tzinfo=UTC),
     "month": TruncMonth("ended_at", tzinfo=UTC),
 }
-_SUMS: Final = ("input_tokens", "output_tokens", "cached_tokens", "cost_micro")
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """`key`: the values of what it is split by. `cost_micro`: of what has a known price; `unpriced` have none."""
+class Used(Summed):
+    """`key`: the values of what it is split by."""
 
     key: tuple[Any, ...]
-    attempts: int
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    cost_micro: int
-    unpriced: int
 
     @property
     def tokens(self) -> int:
@@ -66,17 +59,10 @@ def of_person(user_id: int, since: datetime, until: datetime) -> list[Used]:
 
 
 def total(used: Sequence[Used]) -> Used:
-    names = ("attempts", "input_tokens", "output_tokens", "cached_tokens", "cost_micro", "unpriced")
-    return Used((), *(sum(getattr(one, name) for one in used) for name in names))
+    return Used(key=(), **{name: sum(getattr(one, name) for one in used) for name in SUMMED})
 
 
 def _used(attempts: QuerySet[Attempt], by: Sequence[str]) -> list[Used]:
-    # Under names of their own: an annotation named as a column would stand for it in the next one.
     splits = {f"by_{name}": SPLITS[name] for name in by}
-    sums: dict[str, Any] = {"n": Count("pk")}
-    sums |= {f"sum_{name}": Coalesce(Sum(name), 0) for name in _SUMS}
-    sums["unpriced"] = Count("pk", filter=UNPRICED)
-    rows = attempts.order_by().values(**splits).annotate(**sums).order_by(*splits)
-    columns = ("n", *(f"sum_{name}" for name in _SUMS), "unpriced")
-    found: Any = rows.values_list(*splits, *columns)
-    return [Used(tuple(row[: len(by)]), *row[len(by) :]) for row in found]
+    rows: Any = attempts.order_by().values(**splits).annotate(**SUMS).order_by(*splits)
+    return [Used(key=tuple(row[name] for name in splits), **summed(row)) for row in rows]
