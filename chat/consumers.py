@@ -22,7 +22,7 @@ from chat import model_waits, restart, revalidation, sockets
 from chat.command_fields import MESSAGE_MAX_CHARS
 from chat.command_handlers import CONVERSATIONS_PER_SOCKET, CommandHandlers
 from chat.commands import Ack, Command, CommandError, CommandId, Pong, parse_command
-from chat.events import Error, Frame, Hello, Ok, encode
+from chat.events import Error, Frame, Hello, Ok, SentenceData, encode
 from chat.rate_limit import Strikes, TokenBucket
 from chat.selectors import now, person
 from chat.sockets import ChatSocket
@@ -214,8 +214,9 @@ class ChatConsumer(AsyncConsumer):
         try:
             await self._handlers.handle(command, reply)
         except StreamingError as error:
+            worded: list[SentenceData] = [{"text": one.text, "values": {**one.values}} for one in error.sentences]
             self._tell(Error(id=id, code=error.code, message=error.message, retryable=error.retryable,
-                             retry_after_s=error.retry_after_s))  # fmt: skip
+                             retry_after_s=error.retry_after_s, sentences=worded or None))  # fmt: skip
         except _AWAY as error:
             log.warning("%s failed: %s", command.TYPE, type(error).__name__)
             self._tell(Error(id=id, code="unavailable", message="This is not possible right now. Try again soon.",

@@ -10,6 +10,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final, TypedDict
 
 
+class SentenceData(TypedDict):
+    """An English sentence with the names of its `values` in it, `%(name)s`: look up its translation by `text`, then put
+    them in."""
+
+    text: str
+    values: dict[str, str | int]
+
+
 class PersonData(TypedDict):
     id: int
     name: str
@@ -156,7 +164,8 @@ class Ok(Frame):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(Frame):
     """A command was refused and changed nothing (`id` names it, if it could be read), or a right was withdrawn (then
-    `conversation` names where). `code` is for programs, `message` a sentence for people."""
+    `conversation` names where). `code` is for programs, `message` English for people. If it says values, `sentences`
+    are what it is made of, for translation."""
 
     TYPE: ClassVar[str] = "error"
     id: str | int | None = None
@@ -165,6 +174,7 @@ class Error(Frame):
     retryable: bool = False
     retry_after_s: float | None = None
     conversation: str | None = None
+    sentences: list[SentenceData] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

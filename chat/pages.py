@@ -86,12 +86,17 @@ def act(request: HttpRequest, change: Callable[[], Done], back: str) -> HttpResp
 def refuse(request: HttpRequest, refused: Refused, back: str) -> HttpResponse:
     if wants_data(request):
         return _refusal(refused, 403 if isinstance(refused, Forbidden) else 409)
-    messages.error(request, gettext(refused.message))
+    messages.error(request, _words(refused))
     return redirect(back)
 
 
 def _refusal(refused: Refused, status: int) -> JsonResponse:
-    return JsonResponse({"code": refused.code, "message": gettext(refused.message)}, status=status)
+    return JsonResponse({"code": refused.code, "message": _words(refused)}, status=status)
+
+
+def _words(refused: Refused) -> str:
+    sentences = [gettext(one.text) % one.values for one in refused.sentences]
+    return " ".join(sentences) or gettext(refused.message)
 
 
 def sidebar(request: HttpRequest) -> dict[str, Any]:

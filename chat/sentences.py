@@ -1,7 +1,7 @@
 """Sentences of the server that reach people through frames and rows, for translators.
 
 Frames and rows carry them in English: one frame goes to readers of many languages, and the engine knows none of them.
-Pages look them up when they are shown. Those with numbers in them are not here and stay English.
+Pages look them up when they are shown, and put values in the places of their names. The budgets' own stay English.
 """
 
 from __future__ import annotations
@@ -95,4 +95,14 @@ SENTENCES: Final = (
     _("Its turn has come: it is being answered. Stop the answer instead."),
     _("The subscription was closed before it was open."),
     _("Redis cannot be reached just now, so nothing was ordered. Try again."),
+    _("That message is too long: at most 32,000 characters."),
+    _("These instructions are too long: at most 20,000 characters."),
+    _("That text holds characters that cannot be stored."),
+    _("That title holds characters that cannot be stored."),
+    _("You already have %(count)s answers running or waiting. Try again when one of them has ended."),
+    _("One of your questions waits for %(model)s already. Ask again when it has begun."),
+    _("%(count)s of your questions wait for %(model)s already. Ask again when the next one has begun."),
+    _("Too many questions wait for %(model)s."),
+    _("%(model)s would begin to answer in about %(time)s: too long to wait."),
+    _("Others now: %(others)s."),
 )

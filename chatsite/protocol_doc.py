@@ -21,6 +21,7 @@ DOCUMENT: Final = Path(settings.BASE_DIR) / "streaming" / "PROTOCOL.md"
 GOLDEN_FRAMES: Final = Path(settings.BASE_DIR) / "tests" / "fixtures" / "protocol"
 
 DATA: Final = (
+    chat_events.SentenceData,
     chat_events.PersonData,
     chat_events.ParticipantData,
     chat_events.MessageData,
@@ -62,6 +63,7 @@ _SAMPLES: Final[dict[str, Any]] = {
     "client_message_id": "0d1f-1", "client_command_id": "0d1f-2",
     "after_ms": 3200, "list_head": {"count": 4, "total": 61}, "reply_policy": "mention",
     "people": [3, 4], "percent": 84,
+    "sentences": [{"text": "%(count)s of %(model)s.", "values": {"count": 2, "model": "Demo"}}],
     "entries": [
         {"conversation": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "title": "Hubs", "role": "owner", "people": 2,
          "revision": 9, "read_revision": 7, "changed_at": "2026-11-20T09:59:58.121Z", "unread": True,

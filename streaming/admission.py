@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from redis import RedisError
 
 from streaming import conf, database, estimates, lane_tickets, lanes, providers, wait_feed
-from streaming.errors import Refused
+from streaming.errors import Refused, Sentence
 from streaming.lane_snapshot import Place
 from streaming.lane_values import LaneLost, Preview
 from streaming.providers.base import ModelEntry
@@ -26,6 +26,11 @@ log = logging.getLogger(__name__)
 BEHIND: Final = 2**53
 """A seq behind all that there are."""
 OTHERS_NAMED: Final = 3
+OWN_WAITS: Final = "One of your questions waits for %(model)s already. Ask again when it has begun."
+OWN_WAIT: Final = "%(count)s of your questions wait for %(model)s already. Ask again when the next one has begun."
+FULL: Final = "Too many questions wait for %(model)s."
+TOO_LONG: Final = "%(model)s would begin to answer in about %(time)s: too long to wait."
+OTHERS: Final = "Others now: %(others)s."
 
 
 async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
@@ -54,15 +59,15 @@ async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
 
 def _own_full(entry: ModelEntry, preview: Preview, board: Board | None, first: Place | None) -> Refused:
     """There is room again when the first of the person's own starts."""
-    own = "One of your questions waits" if preview.own_waiting == 1 else f"{preview.own_waiting} of yours wait"
-    words = f"{own} for {entry.label} already. Ask again when the next one has begun.{_others(entry)}"
+    own = OWN_WAITS if preview.own_waiting == 1 else OWN_WAIT
+    words = [Sentence(own, {"count": preview.own_waiting, "model": entry.label}), *_others(entry)]
     room_s = board.wait(first).p50_s if board is not None and first is not None else None
     return Refused(words, code="queue_full", retryable=True, retry_after_s=_retry_s(room_s))
 
 
 def _full(entry: ModelEntry, board: Board | None) -> Refused:
     """There is room again when the first of all starts."""
-    words = f"Too many questions wait for {entry.label}.{_others(entry)}"
+    words = [Sentence(FULL, {"model": entry.label}), *_others(entry)]
     room_s = board.grid[0].p50_s if board is not None and board.grid else None
     return Refused(words, code="lane_full", retryable=True, retry_after_s=_retry_s(room_s))
 
@@ -75,20 +80,21 @@ def _too_long(entry: ModelEntry, preview: Preview, board: Board) -> Refused | No
     p50_s, longest_s = board.wait(Place(preview.tag, BEHIND)).p50_s, conf.get().max_wait_s
     if p50_s is None or p50_s <= longest_s:
         return None
-    words = f"{entry.label} would begin to answer in {in_words(p50_s)}: too long to wait.{_others(entry)}"
+    words = [Sentence(TOO_LONG, {"model": entry.label, "time": in_words(p50_s)}), *_others(entry)]
     return Refused(words, code="wait_too_long", retryable=True, retry_after_s=p50_s - longest_s)
 
 
-def _others(entry: ModelEntry) -> str:
+def _others(entry: ModelEntry) -> list[Sentence]:
     """The shorter waits of other lanes, for people to choose from."""
     labels = {other.alias: other.label for other in providers.catalogue() if lanes.of(other) != lanes.of(entry)}
     waits = [(wait.p50_s, labels[alias]) for alias, wait in wait_feed.get().model_waits().items() if alias in labels]
     short = sorted((p50_s, label) for p50_s, label in waits if p50_s is not None and p50_s < conf.get().max_wait_s)
-    named = [f"{label} {in_words(p50_s)}" for p50_s, label in short[:OTHERS_NAMED]]
-    return f" Others now: {', '.join(named)}." if named else ""
+    named = [f"{label} ({in_words(p50_s)})" for p50_s, label in short[:OTHERS_NAMED]]
+    return [Sentence(OTHERS, {"others": ", ".join(named)})] if named else []
 
 
 def in_words(seconds: float) -> str:
+    """The same in all languages."""
     if seconds < 5:
-        return "at once"
-    return f"about {round(seconds / 5) * 5} s" if seconds < 90 else f"about {round(seconds / 60)} min"
+        return "< 5 s"
+    return f"{round(seconds / 5) * 5} s" if seconds < 90 else f"{round(seconds / 60)} min"

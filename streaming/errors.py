@@ -20,12 +20,25 @@ StreamingError                 code, message (a sentence for people), retryable,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with `values` in the places of their names, "%(count)s": pages say `text` in their language."""
+
+    text: str
+    values: Mapping[str, str | int]
+
+    def __str__(self) -> str:
+        return self.text % self.values
+
+
 class StreamingError(Exception):
-    """Base of all. `code` is for programs, `message` for people; neither holds secrets or content."""
+    """Base of all. `code` is for programs, `message` for people; neither holds secrets or content. `sentences`: what
+    the message is made of, if it says values."""
 
     code = "error"
     message = "Something went wrong."
@@ -33,13 +46,14 @@ class StreamingError(Exception):
 
     def __init__(
         self,
-        message: str | None = None,
+        message: str | Sequence[Sentence] | None = None,
         *,
         code: str | None = None,
         retryable: bool | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        self.message = message or type(self).message
+        self.sentences = () if message is None or isinstance(message, str) else tuple(message)
+        self.message = " ".join(map(str, self.sentences)) or str(message or type(self).message)
         self.code = code or type(self).code
         self.retryable = type(self).retryable if retryable is None else retryable
         self.retry_after_s = retry_after_s

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -31,7 +31,7 @@ from streaming import (
     redis_client,
     routing,
 )
-from streaming.errors import Refused, StreamingError
+from streaming.errors import Refused, Sentence, StreamingError
 from streaming.events import encode
 from streaming.lifecycle import End
 from streaming.models import Attempt, Generation, TokenReservation
@@ -39,6 +39,8 @@ from streaming.prepared import prepared
 from streaming.providers.base import ModelEntry
 from streaming.replay_log import ReplayLog
 from streaming.states import LIVE, TERMINAL, Status
+
+TOO_MANY_LIVE: Final = "You already have %(count)s answers running or waiting. Try again when one of them has ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _check_live(user_id: int) -> None:
     live = len(_live(user_id))
     if live >= conf.get().live_generations_per_user_max:
         raise Refused(
-            f"You already have {live} answers running or waiting. Try again when one of them has ended.",
+            [Sentence(TOO_MANY_LIVE, {"count": live})],
             code="too_many",
             retryable=True,
         )

@@ -7,6 +7,7 @@ import { WaitMemory } from "chat/wait_memory.js";
 import {
   duration, modelWait, refusalSentence, rounded, spokenDuration, spokenWait, timeWords, waitLine, waitReason,
 } from "chat/wait_words.js";
+import { errorWords } from "chat/words.js";
 
 import { MemoryStorage, plain } from "./fakes.js";
 
@@ -250,4 +251,23 @@ test("a question that the line refuses says when to try again", () => {
   assert.equal(plain(refusalSentence(refused)), "Too many wait. Try again in about 45 s.");
   assert.equal(plain(refusalSentence({ ...refused, retryAfterS: null })), "Too many wait.");
   assert.equal(plain(refusalSentence({ ...refused, code: "not_found" })), "Too many wait.");
+});
+
+test("a refusal that says values is said in the reader's language", () => {
+  const refused = {
+    code: "lane_full",
+    message: "Too many questions wait for Demo. 1,200 are ahead.",
+    retryAfterS: 41,
+    sentences: [
+      { text: "Too many questions wait for %(model)s.", values: { model: "Demo" } },
+      { text: "%(count)s are ahead.", values: { count: 1200 } },
+    ],
+  };
+  assert.equal(plain(refusalSentence(refused)), `${refused.message} Try again in about 45 s.`);
+  globalThis.django = { gettext: (text) => ({ "%(count)s are ahead.": "Vorher: %(count)s." })[text] ?? text };
+  try {
+    assert.equal(errorWords(refused), "Too many questions wait for Demo. Vorher: 1,200.");
+  } finally {
+    delete globalThis.django;
+  }
 });

@@ -8,13 +8,14 @@ import pytest
 
 from chat.models import Message
 from streaming import admission, database
-from streaming.errors import Refused
+from streaming.errors import Refused, Sentence
 from streaming.models import Generation
 from tests.acceptance.chat_client import CommandFailed
 from tests.integration.chat.factories import make_conversation, make_person
 from tests.integration.chat.live_server import LiveServer, cookie_of
 
-TOO_LONG = Refused("It would take too long.", code="wait_too_long", retryable=True, retry_after_s=40.0)
+SENTENCES = [Sentence(admission.FULL, {"model": "Demo"}), Sentence(admission.OTHERS, {"others": "Small (20 s)"})]
+TOO_LONG = Refused(SENTENCES, code="wait_too_long", retryable=True, retry_after_s=40.0)
 
 
 async def make_owner() -> tuple[Any, str]:
@@ -43,6 +44,8 @@ async def test_a_full_line_refuses_a_new_question_and_not_one_that_it_took(
         assert refused.value.code == "wait_too_long"
         told = next(frame for frame in reversed(client.received) if frame["type"] == "error")
         assert (told["retryable"], told["retry_after_s"]) == (True, 40.0)
+        assert told["message"] == "Too many questions wait for Demo. Others now: Small (20 s)."
+        assert told["sentences"] == [{"text": one.text, "values": dict(one.values)} for one in SENTENCES]
         again = await client.command("message.send", **first)
         assert (again["message"], again["generation"]) == (accepted["message"], accepted["generation"])
     assert await database.call(Message.objects.filter(role="user").count) == 1

@@ -13,8 +13,10 @@ import pytest
 import chat
 import streaming
 from chat import access, changes, revalidation
+from chat.command_fields import MESSAGE_MAX_CHARS
+from chat.instructions import SYSTEM_PROMPT_MAX_CHARS
 from chat.sentences import SENTENCES
-from streaming import lifecycle
+from streaming import admission, lifecycle, services
 from streaming.errors import StreamingError
 from streaming.providers.refusals import VERDICTS
 
@@ -46,6 +48,9 @@ def test_every_error_that_people_may_read_stands_in_the_list_for_translators() -
     said = {kind.message for kind in _kinds(StreamingError) if _is_for_people(kind)}
     said |= {verdict.message for verdict in VERDICTS.values() if verdict.message}
     said |= {lifecycle.GOES_ON, changes.QUEUE_IS_AWAY, revalidation.REMOVED, *access._NEEDED.values()}
+    said |= {services.TOO_MANY_LIVE, admission.OWN_WAITS, admission.OWN_WAIT, admission.FULL, admission.TOO_LONG}
+    said |= {admission.OTHERS, f"That message is too long: at most {MESSAGE_MAX_CHARS:,} characters."}
+    said |= {f"These instructions are too long: at most {SYSTEM_PROMPT_MAX_CHARS:,} characters."}
     assert said <= set(SENTENCES)
 
 

@@ -84,7 +84,7 @@ async def test_a_long_wait_is_refused_with_the_waits_of_the_others(feed: Feed) -
     refused = await refusal()
     assert refused is not None
     assert (refused.code, refused.retryable, refused.retry_after_s) == ("wait_too_long", True, 20.0)
-    expected = "Scripted would begin to answer in about 3 min: too long to wait. Others now: Small at once."
+    expected = "Scripted would begin to answer in about 3 min: too long to wait. Others now: Small (< 5 s)."
     assert refused.message == expected
 
 
@@ -148,7 +148,7 @@ async def test_ones_own_full_line_says_when_there_is_room_and_names_the_others(e
     with pytest.raises(Refused) as refused:
         await services.check_wait(user, "scripted")
     assert (refused.value.code, refused.value.retry_after_s) == ("queue_full", 30.0)
-    assert refused.value.message.endswith("Others now: Small about 20 s.")
+    assert refused.value.message.endswith("Others now: Small (20 s).")
     assert len(asked) == 2
 
 
@@ -160,7 +160,7 @@ async def test_everybodys_line_has_an_end(engine: Engine, feed: Feed) -> None:
     assert refused is not None
     assert (refused.code, refused.message) == (
         "lane_full",
-        "Too many questions wait for Scripted. Others now: Small about 20 s.",
+        "Too many questions wait for Scripted. Others now: Small (20 s).",
     )
 
 
@@ -199,12 +199,12 @@ async def test_an_unknown_model_is_refused_as_ever(feed: Feed) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "at once"),
-        (4.9, "at once"),
-        (12, "about 10 s"),
-        (89, "about 90 s"),
-        (100, "about 2 min"),
-        (600, "about 10 min"),
+        (0, "< 5 s"),
+        (4.9, "< 5 s"),
+        (12, "10 s"),
+        (89, "90 s"),
+        (100, "2 min"),
+        (600, "10 min"),
     ],
 )
 def test_waits_in_words(seconds: float, words: str) -> None:

@@ -3,7 +3,7 @@ import { endSentence, spokenText } from "chat/announcer.js";
 import { ConversationFeed } from "chat/conversation_feed.js";
 import { messageState } from "chat/conversation_state.js";
 import { sendOnce } from "chat/sending.js";
-import { gettext, interpolate } from "chat/words.js";
+import { errorWords, gettext, interpolate } from "chat/words.js";
 import { MessageActions } from "chat/message_actions.js";
 import { isLive } from "streaming/protocol.js";
 
@@ -194,7 +194,7 @@ export class ConversationPage {
     try {
       await this.#client.stop(generation);
     } catch (error) {
-      composer.showAlert(gettext(error.message));
+      composer.showAlert(errorWords(error));
     }
   }
 
@@ -217,7 +217,7 @@ export class ConversationPage {
       await sendOnce(this.#client, "generation.retry", { generation });
       follower.follow();
     } catch (error) {
-      composer.showAlert(gettext(error.message));
+      composer.showAlert(errorWords(error));
     }
   }
 

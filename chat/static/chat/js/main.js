@@ -23,7 +23,7 @@ import { Told } from "chat/told.js";
 import { TypingLine } from "chat/typing.js";
 import { WaitMemory } from "chat/wait_memory.js";
 import { refusalSentence } from "chat/wait_words.js";
-import { gettext, interpolate } from "chat/words.js";
+import { errorWords, gettext, interpolate } from "chat/words.js";
 import { browserClock } from "streaming/clock.js";
 import { createClient } from "streaming/index.js";
 import { CLOSED_SESSION_ENDED } from "streaming/protocol.js";
@@ -185,7 +185,7 @@ async function stop() {
   try {
     await client.stop(page.running);
   } catch (error) {
-    composer.showAlert(gettext(error.message));
+    composer.showAlert(errorWords(error));
   }
 }
 

@@ -2,7 +2,7 @@ import { answerFacts } from "chat/answer_facts.js";
 import { copyText } from "chat/clipboard.js";
 import { BAD, GOOD } from "chat/ratings.js";
 import { sendOnce } from "chat/sending.js";
-import { gettext, interpolate } from "chat/words.js";
+import { errorWords, gettext, interpolate } from "chat/words.js";
 import { isLive } from "streaming/protocol.js";
 
 /** What people do with a message: copy, edit, answer again, rate, switch versions, withdraw. One listener for the whole list. */
@@ -99,8 +99,8 @@ export class MessageActions {
       await this.#actions[wanted](message, button);
     } catch (error) {
       this.#focus = null;
-      if (composer !== null) composer.showAlert(gettext(error.message));
-      else this.#parts.announcer.say(gettext(error.message));
+      if (composer !== null) composer.showAlert(errorWords(error));
+      else this.#parts.announcer.say(errorWords(error));
     }
   }
 
@@ -135,7 +135,7 @@ export class MessageActions {
       await sendOnce(this.#parts.client, "generation.retry", { generation, model });
       this.#parts.follower.follow();
     } catch (error) {
-      this.#parts.composer.showAlert(gettext(error.message));
+      this.#parts.composer.showAlert(errorWords(error));
     }
   }
 

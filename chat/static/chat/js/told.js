@@ -1,4 +1,4 @@
-import { gettext } from "chat/words.js";
+import { errorWords } from "chat/words.js";
 
 /** What a model is told beside the messages: the instructions, which those who write here may change, and the summary. */
 export class Told {
@@ -41,7 +41,7 @@ export class Told {
       this.#prompt = this.#parts.text.value.trim();
       this.#parts.dialog.close();
     } catch (error) {
-      this.#alert(gettext(error.message));
+      this.#alert(errorWords(error));
     }
   }
 

@@ -1,4 +1,4 @@
-import { gettext, interpolate, language, ngettext } from "chat/words.js";
+import { errorWords, gettext, interpolate, language, ngettext } from "chat/words.js";
 
 /**
  * A wait in the words that people read and hear. Numbers are round, because an estimate is: steps of 5 s below a
@@ -128,8 +128,9 @@ export function modelWait({ p50_s: p50S, why, message }) {
 const REFUSED_BY_THE_LINE = new Set(["queue_full", "lane_full", "wait_too_long", "lane_blocked"]);
 
 /** Why a question was not accepted, and when it may be. */
-export function refusalSentence({ code, message, retryAfterS }) {
-  if (!REFUSED_BY_THE_LINE.has(code) || !retryAfterS) return gettext(message);
+export function refusalSentence({ code, message, retryAfterS, sentences }) {
+  const words = errorWords({ message, sentences });
+  if (!REFUSED_BY_THE_LINE.has(code) || !retryAfterS) return words;
   const again = gettext("Try again in about %(time)s.");
-  return `${gettext(message)} ${interpolate(again, { time: duration(rounded(retryAfterS, Math.ceil)) })}`;
+  return `${words} ${interpolate(again, { time: duration(rounded(retryAfterS, Math.ceil)) })}`;
 }

@@ -19,3 +19,16 @@ export function ngettext(singular, plural, count) {
 export function interpolate(text, values) {
   return text.replace(/%\((\w+)\)s/g, (whole, name) => (Object.hasOwn(values, name) ? String(values[name]) : whole));
 }
+
+const number = new Intl.NumberFormat(language);
+
+/** What an error says, in the reader's language; `sentences` are those of a message that says values. */
+export function errorWords({ message, sentences }) {
+  if (!sentences) return gettext(message);
+  return sentences.map(({ text, values }) => interpolate(gettext(text), shown(values))).join(" ");
+}
+
+function shown(values) {
+  const entries = Object.entries(values);
+  return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === "number" ? number.format(value) : value]));
+}

@@ -1,11 +1,13 @@
 /** A command that was refused, was not answered in time, or whose answer was lost with the connection. */
 export class CommandError extends Error {
-  constructor({ code, message, retryable = false, retry_after_s = null }) {
+  /** @param sentences what a message that says values is made of, `{text, values}` each: for translation */
+  constructor({ code, message, retryable = false, retry_after_s = null, sentences = null }) {
     super(message);
     this.name = "CommandError";
     this.code = code;
     this.retryable = retryable;
     this.retryAfterS = retry_after_s;
+    this.sentences = sentences;
   }
 }
 
