@@ -61,12 +61,13 @@ class LaneKeeper:
     async def tell(self, now: float) -> None:
         """The lane's board, to everybody."""
         async with self._building:  # one that was just built does not know yet that it is blocked
-            seen = await self._boards.look()
+            seen, picture = await self._boards.look(now)
         self.running = seen.running
         load.peaks.see(self.name, self.running, seen.depth + seen.parked_depth)
         if (blocked := seen.blocked[: lane_rows.BLOCKED_MAX_CHARS]) != self.orders.blocked:
             await self._remember(blocked)
-        await self._boards.tell(seen, now)
+        if picture is not None:
+            await self._boards.tell(seen, picture, now)
 
     def rest(self) -> None:
         """Another process keeps it from now on, and may give it other orders."""

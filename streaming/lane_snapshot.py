@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 
 class Place(NamedTuple):
@@ -142,15 +142,10 @@ def parse_levels(reply: Sequence[Any]) -> Levels:
     )
 
 
-SNAPSHOT_HEAD: Final = 13
-"""Values before the lists in a snapshot's reply."""
-
-
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What costs nothing to read of a snapshot's reply."""
+    """What is cheap to know of a lane. `running`: in flight; `events`: number of history entries so far."""
 
-    reply: Sequence[Any]
     depth: int
     parked_depth: int
     closed: str
@@ -161,13 +156,18 @@ class Glance:
     state: tuple[Any, ...]
 
 
-def glance(reply: Sequence[Any]) -> Glance:
-    """Its head says it all, and the first two of the lists behind it."""
-    head, buckets, running = reply[1:SNAPSHOT_HEAD], reply[SNAPSHOT_HEAD], reply[SNAPSHOT_HEAD + 1]
+def parse_glance(reply: Sequence[Any]) -> Glance:
+    """From the reply of `glance` in lane_view.lua."""
+    _, *head, buckets, running = reply
     _, _, depth, parked_depth, closed, _, blocked, *_, events = head
     limits = [(letter, cap, rate) for letter, _, cap, rate in chunks(buckets, 4)]
-    state = (*head, *limits, len(running))
-    return Glance(reply, depth, parked_depth, _text(closed), _text(blocked), len(running) // 2, events, state)
+    return Glance(depth, parked_depth, _text(closed), _text(blocked), running, events, (*head, *limits, running))
+
+
+def events_of(snapshot: Sequence[Any]) -> int:
+    """How much of the history is known with this reply of `snapshot`."""
+    events: int = snapshot[12]
+    return events
 
 
 def parse_snapshot(reply: Sequence[Any]) -> Snapshot:

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from streaming import keys
 from streaming.lane_limits import Budget, Hold, LaneLimits, Observation
-from streaming.lane_snapshot import Glance, Levels, Place, Snapshot, chunks, glance, parse_levels, parse_snapshot
+from streaming.lane_snapshot import Glance, Levels, Place, Snapshot, chunks, parse_glance, parse_levels, parse_snapshot
 from streaming.lane_values import (
     NOTHING,
     Adopted,
@@ -185,12 +185,17 @@ class LaneStore:
 
     async def snapshot(self, depth: int, events: int = 0) -> Snapshot:
         """`events`: how much of the history is known already."""
-        return parse_snapshot((await self.glance(depth, events)).reply)
+        return parse_snapshot(await self.unread_snapshot(depth, events))
 
-    async def glance(self, depth: int, events: int = 0) -> Glance:
+    async def unread_snapshot(self, depth: int, events: int = 0) -> Sequence[Any]:
         """The same, for somebody else to parse."""
         _, result, _ = await self._call(_VIEW, "snapshot", depth, events)
-        return glance(result)
+        reply: Sequence[Any] = result
+        return reply
+
+    async def glance(self) -> Glance:
+        _, result, _ = await self._call(_VIEW, "glance")
+        return parse_glance(result)
 
     async def levels(self) -> Levels:
         _, result, _ = await self._call(_VIEW, "levels")

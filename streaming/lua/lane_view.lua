@@ -4,6 +4,8 @@
 --           {ticket, tag, seq, user, input, output, queued_at, …} of the first `depth`, the same of the parked ones,
 --           {rank, tag, seq, …} of ever fewer beyond `depth`, {user, tag of the next ticket, …} of those beyond the
 --           lane's own tag, {history since `events`, oldest first}}
+-- glance     → OK {the same as far as events, {budget, level, cap, rate now, …}, in flight}: enough to see that nothing
+--           changed, for a fraction of the cost
 -- levels     → OK {now, why closed, closed until, blocked, order, waiting in the order, parked, in flight, slots or -1,
 --           {budget, level, cap, rate now, …}}: what it is like just now, without anybody in particular
 local function exact(value) return format('%.17g', value) end
@@ -59,6 +61,14 @@ local function beyond(depth, all)
   end
   return found
 end
+local function head(...)
+  local why, till = closed('')
+  return {
+    now, state.epoch, num('virtual'), call('ZCARD', ORDER), call('ZCARD', PARKED), why or '', floor(till),
+    state.blocked or '', held() or '', held() and state.held_why or '',
+    bounded(slots()), bounded(num('user_conc', math.huge)), num('events'), budgets(), ...
+  }
+end
 local function news(known)
   local missing = num('events') - known
   if missing < 0 or missing > HISTORY_MAX then missing = HISTORY_MAX end
@@ -74,17 +84,15 @@ if OP == 'levels' then
     call('ZCARD', INFLIGHT), bounded(slots()), budgets(),
   })
 
+elseif OP == 'glance' then
+  return reply('OK', head(call('ZCARD', INFLIGHT)))
+
 elseif OP == 'snapshot' then
   local depth, known = arg(2), arg(3)
-  local all = call('ZCARD', ORDER)
-  local why, till = closed('')
-  return reply('OK', {
-    now, state.epoch, num('virtual'), all, call('ZCARD', PARKED), why or '', floor(till), state.blocked or '',
-    held() or '', held() and state.held_why or '',
-    bounded(slots()), bounded(num('user_conc', math.huge)), num('events'), budgets(), running(),
-    described(after(call('ZRANGE', ORDER, 0, depth - 1), '^%d+:(.+)$')),
+  return reply('OK', head(
+    running(), described(after(call('ZRANGE', ORDER, 0, depth - 1), '^%d+:(.+)$')),
     described(after(call('ZRANGE', PARKED, 0, depth - 1), '|%d+|%d+:(.+)$')),
-    beyond(depth, all), call('ZRANGE', FINISH, 0, 499, 'WITHSCORES'), news(known),
-  })
+    beyond(depth, call('ZCARD', ORDER)), call('ZRANGE', FINISH, 0, 499, 'WITHSCORES'), news(known)
+  ))
 end
 return redis.error_reply('unknown operation ' .. OP)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from streaming.forecaster import Forecaster, Question
 from streaming.lane_limits import LaneLimits
+from streaming.lane_snapshot import events_of
 from streaming.lane_store import LaneStore
 from streaming.lane_values import Request, Used
 from tests.bench.lanes.world import START_MS
@@ -104,13 +105,14 @@ async def _tick(store: LaneStore, cost: Cost, forecaster: Forecaster, known: int
     """A snapshot on its way to the process that estimates, and what that does with it. Returns how much of the lane's
     history is known then."""
     began = time.process_time()
-    seen = await store.glance(DEPTH, known)
-    question = pickle.dumps(Question(store.lane, seen.reply))
+    await store.glance()
+    picture = await store.unread_snapshot(DEPTH, known)
+    question = pickle.dumps(Question(store.lane, picture))
     cost.loop_cpu.append((time.process_time() - began) * 1000)
     told = forecaster.tell(pickle.loads(question))
     cost.board_bytes = len(told.board)
     cost.tick_cpu.append((time.process_time() - began) * 1000)
-    return seen.events
+    return events_of(picture)
 
 
 async def scripts_ms(client: Redis) -> tuple[float, float]:

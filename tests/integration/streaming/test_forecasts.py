@@ -51,7 +51,7 @@ async def question(lane: LaneBed) -> Question:
     for n in range(5):
         await lane.enqueue(f"g{n}", f"user{n}")
     await lane.drain()
-    return Question("a lane", (await lane.store.glance(500)).reply)
+    return Question("a lane", await lane.store.unread_snapshot(500))
 
 
 async def gone(pid: int | None) -> None:

@@ -13,6 +13,7 @@ from streaming import accuracy, database, lane_keeper
 from streaming.forecasts import NoForecast
 from streaming.lane_boards import STILL_S
 from streaming.lane_snapshot import parse_snapshot
+from streaming.lane_store import LaneStore
 from streaming.models import Announcement
 from tests.engine import row
 from tests.integration.streaming.keeper_bed import LANE, KeeperBed, orders_of
@@ -63,6 +64,29 @@ async def test_a_lane_in_which_nothing_happens_is_told_every_few_seconds(bed: Ke
     assert [(board.now_ms - bed.told[0].now_ms) / 1000 for board in bed.told] == [0, STILL_S, 2 * STILL_S]
 
 
+async def test_a_lane_in_which_nothing_happens_is_only_glanced_at(
+    bed: KeeperBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = []
+    fetch = LaneStore.unread_snapshot
+
+    async def counted(store: LaneStore, depth: int, events: int = 0) -> Any:
+        pictures.append(depth)
+        return await fetch(store, depth, events)
+
+    monkeypatch.setattr(LaneStore, "unread_snapshot", counted)
+    keeper = await bed.keeper(concurrency=1)
+    await bed.ask("ann"), await bed.ask("bob")
+    for tick in range(5):
+        await bed.pass_s(1.0)
+        await keeper.tell(float(tick))
+    assert len(pictures) == 1
+    assert (keeper.running, len(bed.told)) == (1, 1)
+    await bed.ask("cid")
+    await keeper.tell(5.0)
+    assert len(pictures) == 2
+
+
 @pytest.mark.parametrize("limit", [{"concurrency": 2}, {"requests_per_minute": 3.0}, {"user_concurrency": 1}])
 async def test_a_changed_limit_is_a_change(bed: KeeperBed, limit: dict[str, Any]) -> None:
     keeper = await bed.keeper(concurrency=1)
@@ -110,8 +134,9 @@ async def test_who_estimates_after_a_death_learns_the_whole_past(bed: KeeperBed)
     await bed.ask("dan")
     with pytest.raises(NoForecast):
         await keeper.tell(1.0)
-    seen = await keeper._boards.look()
-    assert len(parse_snapshot(seen.reply).history) == seen.events
+    seen, picture = await keeper._boards.look(2.0)
+    assert picture is not None
+    assert len(parse_snapshot(picture).history) == seen.events
     await keeper.tell(2.0)
     assert [board.depth for board in bed.told] == [2, 3]
     assert bed.forecasts.pid not in (None, pid)
