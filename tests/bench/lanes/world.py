@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ START_MS: Final = 1_700_000_000_000
 BEAT_S: Final = 2.0
 LEASE_S: Final = 3600.0
 HEAVY: Final = "heavy"
+USERS: Final = 40
 
 
 def lognormal(mean: float, cv: float) -> tuple[float, float]:
@@ -135,6 +136,8 @@ class World:
     # What will happen
 
     def plan(self, seconds: float) -> None:
+        """Draws in the order of the simulation with which the goals were set (shared/reference/eta_sim.py): the same
+        seed is the same day. What only this world needs is drawn elsewhere."""
         chosen, dice = self.scenario, self.random
         now = 0.0
         while now < seconds:
@@ -148,15 +151,14 @@ class World:
             self.at(when, self._sulk, dice.uniform(10, 30))
 
     def _somebody(self) -> str:
-        return f"user{self.random.randrange(self.scenario.users)}" if self.scenario.users else ""
+        number = self.random.randrange(1, (self.scenario.users or USERS) + 1)
+        return f"user{number}" if self.scenario.users else ""
 
-    def _moments(self, every_s: float, until: float) -> list[float]:
-        moments: list[float] = []
+    def _moments(self, every_s: float, until: float) -> Iterator[float]:
         now = self.random.expovariate(1 / every_s) if every_s else math.inf
         while now < until:
-            moments.append(now)
+            yield now
             now += self.random.expovariate(1 / every_s)
-        return moments
 
     def slowness(self) -> float:
         return 1.7 if self.scenario.slow and self.now % 3600 > 2400 else 1.0
@@ -169,10 +171,10 @@ class World:
     async def arrive(self, user: str) -> None:
         chosen, dice = self.scenario, self.random
         name = f"g{len(self.people):06}"
-        probe = dice.random() < chosen.probe
-        output = int(min(4096, dice.lognormvariate(*chosen.output))) if chosen.output else chosen.output_mean
+        output = int(min(4096, self._dice.lognormvariate(*chosen.output))) if chosen.output else chosen.output_mean
         # Long answers take longer: the pace of the tokens is what varies otherwise.
         seconds = dice.lognormvariate(*chosen.service)
+        probe = dice.random() < chosen.probe
         patience_s = dice.lognormvariate(*chosen.patience) if chosen.patience and not probe else None
         person = Person(name, user or name, self.now, max(1, output), seconds, probe, patience_s)
         self.people[name] = person
@@ -243,7 +245,7 @@ class World:
             seen = self.provider.headers(self.now) if chosen.headers else []
             await self.store.observe(seen)
             explained = not refusal.own_fault or exhausted(seen) is not None
-            penalty = Penalty("limit", refusal.retry_after_s, 1.0 if explained else 0.8, self.random.random() / 2)
+            penalty = Penalty("limit", refusal.retry_after_s, 1.0 if explained else 0.8, self._dice.random() / 2)
             return await self._take((await self.store.requeue(ticket, penalty)).drained)
         person.state, person.ticket, person.started = "runs", ticket, self.now
         self._begun += 1
