@@ -35,13 +35,7 @@ def parse_object(text: str, *, max_bytes: int = FRAME_MAX_BYTES, depth: int = DE
     _check_size(text, max_bytes)
     _check_depth(text, depth)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_without_repeats,
-            parse_int=_small_int,
-            parse_float=_finite_float,
-            parse_constant=_no_constant,
-        )
+        value = _DECODER.decode(text)
     except ValueError:
         raise BadJson("bad_json", "This is not valid JSON.") from None
     if not isinstance(value, dict):
@@ -91,3 +85,9 @@ def _finite_float(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise BadJson("bad_json", f"{name} is not a number.")
+
+
+#: One for all: `json.loads` would make one for each frame.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_without_repeats, parse_int=_small_int, parse_float=_finite_float, parse_constant=_no_constant
+)

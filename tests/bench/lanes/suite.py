@@ -202,7 +202,7 @@ def goals(quick: bool) -> Result:
         "knows the true service times and rates, what is left to it is chance. G9 kills in the model, not processes."
     )
     result.notes.append(
-        "The worlds' days are those of the simulation with which the goals were set: the same draws from the same seeds. "
+        "The days are those of the simulation with which the goals were set: the same draws from the same seeds. "
         "G6: the provider's pauses (10-30 s, every five minutes) alone make light users wait longer than 12 s at p90, "
         "with no heavy user at all; how many of their waits are such depends on the day."
     )
