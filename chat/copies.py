@@ -11,9 +11,10 @@ from django.db import transaction
 
 from chat import changes
 from chat.access import Role, User, id_of
-from chat.events import MessageData
+from chat.events import GenerationData, MessageData
 from chat.models import Conversation, Message, Participant
 from chat.selectors import message_page
+from streaming.states import Status
 
 #: Older messages stay behind: a copy is made while somebody waits.
 COPIED_MAX: Final = 2000
@@ -75,4 +76,13 @@ def _row(group: Conversation, message: MessageData) -> Message:
         text=message["text"],
         model=message["model"],
         revision=group.revision,
+        ended=message["ended"] or _ended(message["generation"]),
     )
+
+
+def _ended(generation: GenerationData | None) -> str:
+    """As `Message.ended` has it: the copy says it too."""
+    if generation is None or generation["status"] == Status.COMPLETED:
+        return ""
+    is_named = generation["status"] in (Status.STOPPED, Status.INTERRUPTED)
+    return generation["status"] if is_named else str(Status.FAILED)

@@ -50,7 +50,8 @@ class MessageData(TypedDict):
     """A message. `parent` of an answer is its question, that of a question the message that it follows. `siblings` are
     all versions of it, the oldest first, if there are several. An answer's `text` is empty until its generation has
     ended: until then the stream has it; `html` is what it looks like, null for people's messages and where nobody has
-    rendered it yet. `author` is null for a model, and for a person who is no longer known."""
+    rendered it yet. `author` is null for a model, and for a person who is no longer known. `ended`
+    is how a copied answer, which has no generation, ended if not whole: stopped, interrupted, failed."""
 
     id: int
     role: str
@@ -61,6 +62,7 @@ class MessageData(TypedDict):
     model: str
     created_at: str
     edited_at: str | None
+    ended: str
     revision: int
     parent: int | None
     siblings: list[int]

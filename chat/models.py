@@ -185,6 +185,8 @@ class Message(models.Model):
     revision = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     edited_at = models.DateTimeField(null=True, blank=True)
+    #: Of a copied answer, which has no generation: how it ended if not whole (stopped, interrupted, failed).
+    ended = models.CharField(max_length=11, blank=True, default="")
 
     class Meta:
         ordering = ("id",)

@@ -109,7 +109,7 @@ def message_state(message: MessageData) -> str:
     """waiting, answering, done, stopped, interrupted or failed."""
     generation = message["generation"]
     if generation is None:
-        return "waiting" if message["state"] == "pending" else "done"
+        return "waiting" if message["state"] == "pending" else message["ended"] or "done"
     if generation["status"] in LIVE:
         return "answering"
     return _OF_STATUS.get(generation["status"], "failed")

@@ -179,7 +179,8 @@ def _told(conversation: Conversation) -> ToldData:
 
 _COLUMNS: Final = (
     "pk", "role", "author_id", "author__first_name", "author__last_name", "author__username", "state", "model", "shown",
-    "created_at", "edited_at", "revision", "parent_id", "first_version_id", "client_message_id", "generation_id",
+    "created_at", "edited_at", "ended", "revision", "parent_id", "first_version_id", "client_message_id",
+    "generation_id",
     "generation__status", "generation__model", "generation__finish_reason", "generation__error_code",
     "generation__error_message", "generation__error_retryable", "generation__input_tokens", "generation__output_tokens",
     "generation__cached_tokens", "generation__requested_at", "generation__admitted_at", "generation__first_text_at",
@@ -224,6 +225,7 @@ def _message_data(row: _Row, siblings: list[int]) -> MessageData:
         "model": row["generation__model"] or row["model"],
         "created_at": moment(row["created_at"]),
         "edited_at": moment(row["edited_at"]) if row["edited_at"] else None,
+        "ended": row["ended"],
         "revision": row["revision"],
         "parent": row["parent_id"],
         "siblings": siblings,

@@ -73,10 +73,11 @@ _SAMPLES: Final[dict[str, Any]] = {
     "waits": {"demo": {"p50_s": 40.0, "p90_s": 70.0, "why": "open", "message": ""}},
     "messages": [
         {"id": 42, "role": "user", "author": {"id": 3, "name": "Ann Lee"}, "text": "What is a hub?", "html": None,
-         "state": "sent", "model": "demo", "created_at": "2026-11-20T09:59:58.120Z", "edited_at": None,
+         "state": "sent", "model": "demo", "created_at": "2026-11-20T09:59:58.120Z", "edited_at": None, "ended": "",
          "revision": 9, "parent": None, "siblings": [], "client_message_id": "0d1f-1", "generation": None},
         {"id": 43, "role": "assistant", "author": None, "text": "", "html": None, "state": "sent", "model": "demo",
-         "created_at": "2026-11-20T09:59:58.121Z", "edited_at": None, "revision": 9, "parent": 42, "siblings": [41, 43],
+         "created_at": "2026-11-20T09:59:58.121Z", "edited_at": None, "ended": "", "revision": 9, "parent": 42,
+         "siblings": [41, 43],
          "client_message_id": None, "generation": {"id": _ID, "status": "queued", "model": "demo", "reason": "",
          "code": "", "message": "", "retryable": False, "input_tokens": None, "output_tokens": None,
          "cached_tokens": None, "waited_ms": None, "first_text_ms": None, "duration_ms": None}},

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from chat import copies, invites, people, prompts, selectors
+from chat import copies, invites, page_data, people, prompts, selectors
 from chat.access import NotFound, access_conversation
 from chat.models import Conversation, Message
 from streaming.errors import Refused
+from streaming.models import Generation
 from tests.integration.chat.factories import end, make_conversation, make_person, send
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +100,19 @@ def test_a_long_history_is_cut_at_its_old_end(monkeypatch: pytest.MonkeyPatch) -
         end(send(ann, private, f"{number}?").generation, f"{number}.")
     group = people.add_participant(ann, private.pk, bob.username).conversation
     assert [text for _, text, _ in shown(group)] == ["1.", "2?", "2."]
+
+
+def test_a_copied_answer_says_that_it_was_stopped_and_so_does_its_copy() -> None:
+    ann = make_person()
+    private = make_conversation(ann)
+    for status, text in (("stopped", "One. Tw"), ("failed", "Thr"), ("completed", "Four.")):
+        generation = send(ann, private, "Count").generation
+        end(generation, text)
+        Generation.objects.filter(pk=generation).update(status=status)
+    group = copies.group_from(ann, private.pk)
+    rows = page_data.message_rows(selectors.message_page(group.pk).messages, ann.pk)
+    answers = [(row.state, row.note) for row in rows if row.data["role"] == "assistant"]
+    assert answers == [("stopped", "Stopped."), ("failed", "This could not be answered."), ("done", "")]
+    again = copies.group_from(ann, group.pk)
+    ended = [message["ended"] for message in selectors.message_page(again.pk).messages if message["role"] != "user"]
+    assert ended == ["stopped", "failed", ""]

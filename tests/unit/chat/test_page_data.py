@@ -17,7 +17,8 @@ ME, OTHER = 1, 2
 def message(id: int, **more: Any) -> MessageData:
     data: dict[str, Any] = {
         "id": id, "role": "user", "author": {"id": ME, "name": "ann"}, "text": f"text {id}", "state": "sent",
-        "model": "demo", "created_at": "2026-11-20T10:00:00.000Z", "edited_at": None, "revision": 1, "parent": None,
+        "model": "demo", "created_at": "2026-11-20T10:00:00.000Z", "edited_at": None, "ended": "",
+        "revision": 1, "parent": None,
         "siblings": [], "client_message_id": f"c{id}", "generation": None,
     }  # fmt: skip
     return data | more  # type: ignore[return-value]

@@ -1,8 +1,8 @@
 import { isLive } from "streaming/protocol.js";
 
 /** What a message is doing; the page's first rendering (page_data.py) uses the same words. */
-export function messageState({ state, generation }) {
-  if (generation === null) return state === "pending" ? "waiting" : "done";
+export function messageState({ state, generation, ended }) {
+  if (generation === null) return state === "pending" ? "waiting" : ended || "done";
   if (isLive(generation.status)) return "answering";
   return { completed: "done", stopped: "stopped", interrupted: "interrupted" }[generation.status] ?? "failed";
 }
