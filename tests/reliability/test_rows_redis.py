@@ -14,8 +14,11 @@ from tests.reliability.stage import ON_SQLITE, Stage
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
 
 MODELS = ["sim-tokens=250+rate=20+seed=1", "sim-tokens=180+rate=20+seed=2", "sim-tokens=320+rate=20+seed=3"]
-GOES_ON_WITHIN_S = 5.0
-CAUGHT_UP_WITHIN_S = 3.0
+#: 5 and 3 s, and pages in 2.5, on a quiet machine. Another is given more, but less than what is guarded against takes:
+#: a worker's lease, and the whole pause.
+GOES_ON_WITHIN_S = 9.0
+CAUGHT_UP_WITHIN_S = 8.0
+PAGE_WITHIN_S = 6.0
 PAUSE_S = 10.0
 
 
@@ -91,7 +94,7 @@ async def test_row_16_a_redis_that_stands_still_for_ten_seconds_reaps_nobody(sta
         await ann.ended(stream)
         await bob.ended(stream)
         assert stage.judge().allowed == []
-    assert max(took) <= 2.5, "the web process stood still as well"
+    assert max(took) <= PAGE_WITHIN_S, "the web process stood still as well"
     assert not ann.lost_with
     assert not bob.lost_with
     assert stage.attempt(stream) == 1

@@ -24,6 +24,8 @@ LOCKED = "sim-tokens=300+rate=20+seed=3"
 SHORT = "sim-tokens=12+rate=60+seed=4"
 MODELS = [LOUD, STEADY, LOCKED, SHORT]
 LOCK_S = 10.0
+#: 2 s on a quiet machine. Another is given more, but not as much as the lock takes.
+SILENT_MOST_S = 6.0
 RACES = 50
 RACES_PER_SOCKET = 8  # two commands each: a socket may send 20 at once
 
@@ -83,7 +85,7 @@ async def test_row_22_a_locked_database_stops_no_heartbeat(stage: Stage) -> None
         assert len(view.text) > len(text) + 100
         await ann.ended(stream)
         stage.judge()
-    assert max(gaps) <= 2.0, "the stream waited for the database"
+    assert max(gaps) <= SILENT_MOST_S, "the stream waited for the database"
     assert not ann.lost_with
 
 
