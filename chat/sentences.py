@@ -105,4 +105,7 @@ SENTENCES: Final = (
     _("Too many questions wait for %(model)s."),
     _("%(model)s would begin to answer in about %(time)s: too long to wait."),
     _("Others now: %(others)s."),
+    _("The server did not answer in time."),
+    _("The connection broke before the server answered."),
+    _("This is too long to be sent at once: 64 KB, which is about 20,000 Chinese or Japanese characters."),
 )
