@@ -127,7 +127,7 @@ print("gold")
     assert said(search.search(ann, "treasure")) == [shown, "Is **treasure** bold?"]
     (hit,) = search.search(ann, "gold")
     assert [piece.text for piece in hit.excerpt if piece.is_hit] == ["gold"]
-    (address,) = said(search.search(ann, "atlas"))  # it is in no word of the answer
+    (address,) = said(search.search(ann, "example.org"))  # it is in no word of the answer
     assert "https://example.org/atlas" in address
 
 

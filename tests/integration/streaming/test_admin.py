@@ -80,8 +80,8 @@ def test_the_list_makes_the_rows_and_shows_limits_and_how_honest_the_waits_were(
     Lane.objects.update(requests_per_minute=50, concurrency=3, blocked_reason="The account is empty.")
     page = admin.get("/admin/streaming/lane/")
     for words in (
-        "kitchen",
-        "tea",
+        "<code>kitchen</code>",
+        "Tea",
         "50 · — · —",
         "3 (—)",
         "The account is empty.",

@@ -115,7 +115,7 @@ def test_a_lane_is_held_and_released(started: list[str]) -> None:
     assert levels().held == "pause"
     assert 590 < levels().closed_s <= 600
     (lane,) = site_now.lanes_now()
-    assert (lane.row.held_reason, lane.models) == ("They called.", ["Tea"])
+    assert (lane.row.held_reason, lane.title) == ("They called.", "Tea")
     assert lane.levels is not None
     assert (lane.levels.waiting, lane.levels.running) == (1, 0)
     steering.release(LANE)
