@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from django.db import DatabaseError
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from chat import sockets
 from chat.access import NotFound, User, check_role
@@ -25,7 +27,7 @@ from streaming import fanout, services
 from streaming.events import Queued
 from streaming.events import encode as encode_stream
 from streaming.hooks import AfterEnd
-from streaming.prepared import prepared
+from streaming.prepared import Update, prepared, prepared_update
 
 log = logging.getLogger(__name__)
 QUEUE_IS_AWAY: Final = "The queue is not reachable. Your question is kept and runs as soon as it is back."
@@ -57,10 +59,34 @@ def next_revision(conversation: Conversation, *, news: bool = True, by: int | No
     """The revision of the change that is being made; once per transaction, under the lock. `news`: there is something
     to read for everybody but `by`, who wrote it (a model: nobody)."""
     conversation.revision += 1
-    if news:
-        conversation.news_revision, conversation.news_by_id = conversation.revision, by
-    conversation.save(update_fields=["revision", "changed_at", "news_revision", "news_by"])
+    conversation.changed_at = timezone.now()
+    revised = (conversation.pk, conversation.revision, conversation.changed_at)
+    if not news:
+        _revise(*revised)
+        return conversation.revision
+    conversation.news_revision, conversation.news_by_id = conversation.revision, by
+    if by is None:
+        _bring_news(*revised)
+    else:
+        _bring_news_of(*revised, by)
     return conversation.revision
+
+
+@prepared_update
+def _revise(pk: UUID, revision: int, at: datetime) -> Update:
+    return Conversation.objects.filter(pk=pk), {"revision": revision, "changed_at": at}
+
+
+@prepared_update
+def _bring_news(pk: UUID, revision: int, at: datetime) -> Update:
+    news = {"news_revision": revision, "news_by": None}
+    return Conversation.objects.filter(pk=pk), {"revision": revision, "changed_at": at, **news}
+
+
+@prepared_update
+def _bring_news_of(pk: UUID, revision: int, at: datetime, by: int) -> Update:
+    news = {"news_revision": revision, "news_by": by}
+    return Conversation.objects.filter(pk=pk), {"revision": revision, "changed_at": at, **news}
 
 
 def changed(

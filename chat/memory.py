@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from chat import changes, history, prompts, summaries
@@ -22,6 +23,7 @@ from streaming import services as streaming
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 from streaming.models import Generation
+from streaming.prepared import prepared
 from streaming.prompt import Prompt, PromptMessage
 from streaming.states import Status
 
@@ -48,9 +50,9 @@ class _Due:
 def ask_if_due(conversation: Conversation, answer: Message) -> list[str]:
     """After the end of an answer, in its transaction: the generation that summarises what is older, if the prompt comes
     near its window. Who may ask nothing now gets none."""
-    generation = answer.generation
-    if generation is None or conversation.deleted_at is not None or not _is_long(generation):
+    if answer.generation_id is None or conversation.deleted_at is not None or not _is_long(answer.generation_id):
         return []
+    generation = Generation.objects.defer("text", "blocks").get(pk=answer.generation_id)
     if Summary.objects.filter(conversation=conversation, made_at__isnull=True).exists():
         return []  # one is being made
     model, due = _model(generation.model), _due(conversation.pk, answer.pk)
@@ -106,10 +108,17 @@ def made(conversation_id: UUID, generation: Generation) -> AfterEnd:
     return changes.changed(conversation, told=True)
 
 
-def _is_long(generation: Generation) -> bool:
+def _is_long(generation_id: UUID) -> bool:
     """Without reading the history: most conversations are short."""
-    used = (generation.input_tokens or generation.input_estimate) + (generation.output_tokens or 0)
+    [(tokens_in, foreseen, tokens_out)] = _used(generation_id)
+    used: int = (tokens_in or foreseen) + (tokens_out or 0)
     return used >= prompts.summarised_at()
+
+
+@prepared
+def _used(generation_id: UUID) -> QuerySet[Generation, tuple[int | None, int, int | None]]:
+    rows = Generation.objects.filter(pk=generation_id)
+    return rows.values_list("input_tokens", "input_estimate", "output_tokens")
 
 
 def _due(conversation_id: UUID, newest: int) -> _Due | None:

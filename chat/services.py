@@ -52,8 +52,11 @@ def send_message(
 
 def choose_model(conversation_id: UUID, text: str, model: str | None) -> str:
     """The model that will answer; "auto" looks at the question. Raises Refused."""
-    shown = Message.objects.filter(conversation_id=conversation_id, shown=True)
-    return streaming.choose_model(model, text, shown.count)
+
+    def turns() -> int:
+        return Message.objects.filter(conversation_id=conversation_id, shown=True).count()
+
+    return streaming.choose_model(model, text, turns)
 
 
 def model_for(user: User, conversation_id: UUID, text: str, model: str | None) -> str:

@@ -144,4 +144,5 @@ def check_broker(within_s: float) -> None:
 
 def _send(ticket: Ticket) -> None:
     arguments = (ticket.generation_id, ticket.admission, ticket.lane, round(time.time() * 1000))
-    current_app.send_task(TASK_NAME, args=arguments, retry=False)
+    # Celery would write out the arguments a second time, for monitors that nobody runs.
+    current_app.send_task(TASK_NAME, args=arguments, retry=False, argsrepr=ticket.generation_id, kwargsrepr="")

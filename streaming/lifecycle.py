@@ -112,9 +112,7 @@ def claim(
         return None
     row = rows[0]
     attempt = row.attempt + 1
-    values = {"attempt": attempt, "worker": worker, "admission": admission, "admitted_at": timezone.now(), **_NO_WAIT}
-    moved = Generation.objects.filter(pk=row.pk, status=Status.QUEUED, attempt=row.attempt)
-    if not moved.update(status=Status.ADMITTED, **values):
+    if not _admit(row.pk, row.attempt, attempt, worker, admission, timezone.now()):
         return None
     prompt = hooks.build_prompt(generation_id)
     refused = budgets.cover(row, prompt)
@@ -135,6 +133,13 @@ def claim(
         blocks=row.blocks,
         refused=refused,
     )
+
+
+@prepared_update
+def _admit(pk: UUID, before: int, attempt: int, worker: str, admission: int, at: datetime) -> Update:
+    row = Generation.objects.filter(pk=pk, status=Status.QUEUED, attempt=before)
+    hold = {"attempt": attempt, "worker": worker, "admission": admission, "admitted_at": at}
+    return row, {"status": Status.ADMITTED, **hold, **_NO_WAIT}
 
 
 @transaction.atomic
