@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpcore2
 import httpx2
 import pytest
 from cryptography import x509
@@ -22,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from httpcore2._backends.anyio import AnyIOStream
 
 from streaming import conf
-from streaming.providers.network import PlainStream
+from streaming.providers.network import PlainNetwork, PlainStream
 from streaming.providers.transport import http_client
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -91,6 +92,38 @@ async def test_a_silent_server_is_left_at_the_deadline(client: httpx2.AsyncClien
         with pytest.raises(httpx2.ReadTimeout):
             await response.aread()
         await asyncio.wait_for(left.wait(), 5)
+
+
+async def test_the_deadline_is_that_of_each_read(client: httpx2.AsyncClient) -> None:
+    """Together they may take as long as they like; and a shorter one is kept where a longer one was before."""
+    pauses_s, left = [0.15] * 4, asyncio.Semaphore(0)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD)
+        for pause_s in pauses_s:
+            writer.write(b"3\r\none\r\n")
+            await writer.drain()
+            await asyncio.sleep(pause_s)
+        writer.write(b"0\r\n\r\n")
+        left.release()
+
+    async with serving(slow) as port:
+        address = f"http://127.0.0.1:{port}/"
+        assert (await client.get(address, timeout=httpx2.Timeout(5.0, read=0.5))).text == "one" * 4
+        pauses_s[-1] = 2.0
+        with pytest.raises(httpx2.ReadTimeout):
+            await client.get(address, timeout=httpx2.Timeout(5.0, read=0.5))
+        stream = await PlainNetwork().connect_tcp("127.0.0.1", port)
+        await stream.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await stream.read(65_536, timeout=60.0)
+        for _ in pauses_s[1:]:
+            await stream.read(65_536, timeout=60.0)
+        with pytest.raises(httpcore2.ReadTimeout):
+            await stream.read(65_536, timeout=0.3)
+        await stream.aclose()
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await left.acquire()
 
 
 async def test_a_connection_that_is_reset_is_a_read_error(client: httpx2.AsyncClient) -> None:
