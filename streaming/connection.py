@@ -1,7 +1,8 @@
 """The sending side of one socket: numbered envelopes, a bounded outbox, a window, one writer, and its deadlines.
 
-Frames come in as JSON text and leave as they came; nothing is encoded per viewer. Only the writer sends; everybody else
-puts frames into the outbox and returns at once, so a slow client never holds up another.
+Frames come in as JSON text and leave as they came; nothing is encoded per viewer. Whoever has a frame puts it into the
+outbox and returns at once, so a slow client never holds up another. What a socket takes without waiting is sent in the
+loop's next turn; the writer is a task, and does whatever has to wait.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from streaming import conf, metrics
+from streaming import conf, flusher, metrics
 from streaming import heartbeat as ticker
 from streaming.flow_control import Outbox, SendWindow, size_of
 
@@ -42,7 +43,7 @@ class Connection:
     ) -> None:
         settings = conf.get()
         self._settings = settings
-        self._ticker = ticker.get()
+        self._ticker, self._flusher = ticker.get(), flusher.get()
         self._send = send
         self._heartbeat = heartbeat
         self._now = now or self._ticker_time
@@ -50,6 +51,9 @@ class Connection:
         self._window = SendWindow(settings.send_window_bytes, ENVELOPE_BYTES)
         self._wake: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._is_flushing = self._is_gone = False
+        #: An envelope on its way, for the writer to wait for.
+        self._begun: flusher.Begun | None = None
         self._waiting_for_room: list[Callable[[], None]] = []
         self._stalled_since: float | None = None
         self._pong_due: float | None = None
@@ -75,7 +79,7 @@ class Connection:
         if self._closing or not self._outbox.put(frame, size_of(frame) if size is None else size):
             return False
         if self._wake is not None:
-            self._rouse()
+            self._flush_soon()
         return True
 
     def send_frame(self, frame: str) -> None:
@@ -85,7 +89,7 @@ class Connection:
         if not self._outbox.put_control(frame, size_of(frame)):
             self._give_up(CLOSE_SLOW)
         elif self._wake is not None:
-            self._rouse()
+            self._flush_soon()
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when a good part of the outbox is free. Never within this call."""
@@ -97,7 +101,7 @@ class Connection:
             if self._stalled_since is not None:
                 self._stalled_since = self._now()
             if self._wake is not None:
-                self._rouse()
+                self._flush_soon()
 
     def pong(self) -> None:
         self._pong_due = None
@@ -150,25 +154,55 @@ class Connection:
             self._end()
 
     async def _write(self) -> None:
-        outbox, window, send = self._outbox, self._window, self._send
-        while True:
-            if not (outbox and window.is_open):
-                if self._closing:
-                    return
-                await self._pause(stalled=bool(outbox))
-                continue
-            frames, size = outbox.take(ENVELOPE_BYTES)
-            n = window.sent(size)
-            self._stalled_since = self._now()
-            try:
-                await send({"type": "websocket.send", "text": f'{{"n":{n},"frames":[{",".join(frames)}]}}'})
-            except Exception as error:  # whatever a server raises when its client is gone
-                log.debug("a socket is gone: %r", error)
-                self.close_code = None
+        while not self._is_gone:
+            if self._begun is not None:
+                begun, self._begun = self._begun, None
+                await self._wait_for(begun)
+            elif self._outbox and self._window.is_open:
+                await self._wait_for(self._send(self._envelope()))
+            elif self._closing:
                 return
-            self._stalled_since = None
-            if self._waiting_for_room and outbox.has_room:
-                self._call_those_waiting()
+            else:
+                await self._pause(stalled=bool(self._outbox))
+
+    def _envelope(self) -> dict[str, Any]:
+        frames, size = self._outbox.take(ENVELOPE_BYTES)
+        n = self._window.sent(size)
+        self._stalled_since = self._now()
+        return {"type": "websocket.send", "text": f'{{"n":{n},"frames":[{",".join(frames)}]}}'}
+
+    async def _wait_for(self, sending: Awaitable[None]) -> None:
+        try:
+            await sending
+        except Exception as error:
+            self._lose(error)
+        else:
+            self._sent()
+
+    def flush(self) -> None:
+        """Called by the flusher. A writer at work sends what came meanwhile by itself."""
+        self._is_flushing = False
+        while self._wake is not None and self._outbox and self._window.is_open and not self._closing:
+            try:
+                self._begun = flusher.begin(self._send(self._envelope()))
+            except Exception as error:
+                self._lose(error)
+                break
+            if self._begun is not None:
+                break
+            self._sent()
+        if self._is_gone or self._closing or self._outbox or self._begun is not None:
+            self._rouse()
+
+    def _sent(self) -> None:
+        self._stalled_since = None
+        if self._waiting_for_room and self._outbox.has_room:
+            self._call_those_waiting()
+
+    def _lose(self, error: Exception) -> None:
+        """Whatever a server raises when its client is gone."""
+        log.debug("a socket is gone: %r", error)
+        self._is_gone, self.close_code = True, None
 
     async def _pause(self, *, stalled: bool) -> None:
         """Until there is something to send and room for it. A shut window is a stall: it has a deadline, which what is
@@ -182,6 +216,11 @@ class Connection:
             await self._wake
         finally:
             self._wake = None
+
+    def _flush_soon(self) -> None:
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._flusher.add(self)
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():

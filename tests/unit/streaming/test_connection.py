@@ -287,3 +287,38 @@ async def test_no_task_is_left_after_the_end() -> None:
 async def test_acknowledging_an_envelope_that_was_never_sent_is_refused(rig: Rig) -> None:
     with pytest.raises(ValueError, match="never sent"):
         rig.connection.ack(1)
+
+
+async def test_what_comes_while_a_send_waits_follows_it_in_order(rig: Rig) -> None:
+    rig.socket.open.clear()
+    rig.connection.deliver('"a"')
+    await turns()
+    rig.connection.deliver('"b"')
+    rig.connection.send_frame('"c"')
+    await turns()
+    assert rig.socket.messages == []
+    rig.socket.open.set()
+    await rig.socket.has(3)
+    assert rig.socket.envelopes == [{"n": 1, "frames": ["a"]}, {"n": 2, "frames": ["b", "c"]}]
+    rig.connection.deliver('"d"')
+    await rig.socket.has(4)
+    assert rig.socket.frames[3:] == ["d"]
+
+
+async def test_what_one_turn_brings_is_one_envelope_and_wakes_no_task(rig: Rig) -> None:
+    await turns()
+    wake = rig.connection._wake
+    for name in "abc":
+        rig.connection.deliver(f'"{name}"')
+    await turns()
+    assert rig.socket.envelopes == [{"n": 1, "frames": ["a", "b", "c"]}]
+    assert rig.connection._wake is wake is not None
+
+
+async def test_a_socket_that_ends_with_a_send_under_way_leaves_nothing(rig: Rig) -> None:
+    rig.socket.open.clear()
+    rig.connection.deliver('"a"')
+    await asyncio.sleep(0)
+    await rig.connection.aclose()
+    assert rig.connection.closed.is_set()
+    assert rig.socket.messages == []
