@@ -30,6 +30,8 @@ from streaming.hooks import AfterEnd
 from streaming.prepared import Update, prepared, prepared_update
 
 log = logging.getLogger(__name__)
+HEAD_START_S: Final = 0.01
+"""Of a start over the news: each delays the other on the loop. Usually it is over by then."""
 QUEUE_IS_AWAY: Final = "The queue is not reachable. Your question is kept and runs as soon as it is back."
 
 
@@ -129,13 +131,14 @@ def stamp(message: Message, conversation: Conversation) -> int:
 
 
 async def carry_out(after: AfterEnd) -> bool:
-    """Do it, all at once: whoever asked waits for the first word. Never raises; False: the queue is away."""
+    """Do it: whoever asked waits for the first word, so what starts comes first; nobody waits long for the news. Never
+    raises; False: the queue is away."""
     groups = [group for group, _ in after.broadcasts if group.startswith(CONVERSATION)]
-    started, _ = await asyncio.gather(
-        asyncio.gather(*(_start(generation_id, groups) for generation_id in after.start)),
-        asyncio.gather(*(_tell(group, frame) for group, frame in after.broadcasts)),
-    )
-    return all(started)
+    starting = asyncio.gather(*(_start(generation_id, groups) for generation_id in after.start))
+    if after.start:
+        await asyncio.wait({starting}, timeout=HEAD_START_S)
+    await asyncio.gather(*(_tell(group, frame) for group, frame in after.broadcasts))
+    return all(await starting)
 
 
 async def stop(generation_ids: Iterable[str]) -> None:
