@@ -94,7 +94,10 @@ class Holder:
         boards, loop_ms = LaneBoards(self._store, _timed(forecasts, estimates_ms)), list[float]()
         for tick in range(count + 1):
             began = time.process_time()
-            await boards.tell(await boards.look(), tick * lane_boards.STILL_S)
+            now = tick * lane_boards.STILL_S
+            seen, picture = await boards.look(now)
+            assert picture is not None
+            await boards.tell(seen, picture, now)
             loop_ms.append((time.process_time() - began) * 1000)
         forecasts.end()
         both = zip(loop_ms, estimates_ms, strict=True)
