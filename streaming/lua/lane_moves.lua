@@ -245,5 +245,6 @@ local function reply(status, result, limit)
   local drained = limit and drain(limit) or {{}, -1, '', {}}
   rest()
   save()
+  collectgarbage('setpause', 200)
   return {status, result or {}, drained}
 end

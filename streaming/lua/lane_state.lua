@@ -20,6 +20,11 @@ local STATE, ORDER, PARKED, INFLIGHT, TICKETS, USERS, FINISH, HISTORY = unpack(K
 local call, format, floor, min, max = redis.call, string.format, math.floor, math.min, math.max
 local OP, SCALE, HISTORY_MAX, TTL_MS, IDLE_MS = ARGV[1], 1000, 1500, 604800000, 300000
 
+-- Each call leaves some 16 KB behind. Lua would let them double its memory and then stop one call in nineteen for three
+-- times as long; in small portions nobody notices. Scripts that leave little keep its own pace: see `reply`.
+collectgarbage('setpause', 120)
+collectgarbage('step', 0)
+
 local state, changed = {}, {}
 do
   local flat = call('HGETALL', STATE)
