@@ -182,7 +182,7 @@ class Connection:
     def flush(self) -> None:
         """Called by the flusher. A writer at work sends what came meanwhile by itself."""
         self._is_flushing = False
-        while self._wake is not None and self._outbox and self._window.is_open and not self._closing:
+        while self._rests and self._outbox and self._window.is_open and not self._closing:
             try:
                 self._begun = flusher.begin(self._send(self._envelope()))
             except Exception as error:
@@ -193,6 +193,10 @@ class Connection:
             self._sent()
         if self._is_gone or self._closing or self._outbox or self._begun is not None:
             self._rouse()
+
+    @property
+    def _rests(self) -> bool:
+        return self._wake is not None and not self._wake.done()
 
     def _sent(self) -> None:
         self._stalled_since = None
