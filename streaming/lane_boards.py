@@ -16,6 +16,9 @@ from streaming.lane_store import LaneStore
 DEPTH: Final = 500
 STILL_S: Final = 5.0
 """How often the board of a lane is told in which nothing happens: the estimates are the same, counted down."""
+AGAIN_S: Final = 0.5
+"""After a change it is told in the next round as well: who came a moment before the first board is not yet held to be
+in it (`wait_teller`)."""
 QUIET_S: Final = 10.0
 """The same where nobody waits: a web process that is new knows it then."""
 
@@ -46,9 +49,9 @@ class LaneBoards:
         except NoForecast:
             self.forget()
             raise
+        changed, self._was_busy = seen.state != self._state, _is_busy(seen)
         self._events, self._state = events_of(picture), seen.state
-        self._was_busy = _is_busy(seen)
-        self._quiet_until = now + (STILL_S if self._was_busy else QUIET_S)
+        self._quiet_until = now + (QUIET_S if not self._was_busy else AGAIN_S if changed else STILL_S)
         group = fanout.boards_group()
         await fanout.send(group, {"type": "lane.board", "g": group, "f": told.board})
         if told.outcomes:

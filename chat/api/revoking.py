@@ -4,6 +4,7 @@ as well, waiting or running, and what was used by then is all that is paid for."
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models import Q
@@ -15,6 +16,7 @@ from chat.models import Message
 from streaming import database, steering
 from streaming import services as streaming
 from streaming.errors import Refused
+from streaming.hooks import AfterEnd
 from streaming.models import Generation
 from streaming.states import LIVE
 
@@ -27,22 +29,24 @@ class KeyRevoked(Refused):
 def revoke_key(key: ApiKey) -> None:
     """Sync, outside of any loop: once and for all. Its answers end within seconds; streams of others' answers that are
     read with it are cut within 5 s."""
-    _write(key)
+    dropped = _write(key)
     # On commit: a request that was let in before may be accepted until then. One that is accepted later sees it.
-    transaction.on_commit(lambda: steering.at_once(end(key)))
+    transaction.on_commit(lambda: steering.at_once(end(key, dropped)))
 
 
 async def revoke(key: ApiKey) -> None:
     """The same from a loop."""
-    await database.call(_write, key)
-    await end(key)
+    await end(key, await database.call(_write, key))
 
 
 @transaction.atomic
-def _write(key: ApiKey) -> None:
-    """The row, and the wish on everything that it asked for: whatever happens next, both are kept."""
+def _write(key: ApiKey) -> list[AfterEnd]:
+    """The row, and the wish on everything that it asked for: whatever happens next, both are kept. What waits goes with
+    the same commit: else the end of what runs would give it its turn."""
     ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    dropped = _drop_waiting(key)
     _mark(key)
+    return dropped
 
 
 async def end_if_revoked(key: ApiKey) -> None:
@@ -51,11 +55,10 @@ async def end_if_revoked(key: ApiKey) -> None:
         await end(key)
 
 
-async def end(key: ApiKey) -> None:
-    """All that this key asked for and that has not ended."""
-    for message_id in await database.call(_waiting, key):
-        with contextlib.suppress(Refused):  # its turn came, or it is not theirs any more: then it waits no longer
-            await changes.carry_out(await database.call(versions.cancel_message, key.user, message_id))
+async def end(key: ApiKey, dropped: Iterable[AfterEnd] = ()) -> None:
+    """All that this key asked for and that has not ended; `dropped`: what is still to be told of what has."""
+    for after in [*dropped, *await database.call(_drop_waiting, key)]:
+        await changes.carry_out(after)
     await changes.stop(await database.call(_mark, key))
 
 
@@ -71,5 +74,10 @@ def _mark(key: ApiKey) -> list[str]:
     return [str(pk) for pk in live]
 
 
-def _waiting(key: ApiKey) -> list[int]:
-    return list(Message.objects.filter(key_message__key=key, state=Message.State.PENDING).values_list("pk", flat=True))
+def _drop_waiting(key: ApiKey) -> list[AfterEnd]:
+    waiting = Message.objects.filter(key_message__key=key, state=Message.State.PENDING)
+    dropped: list[AfterEnd] = []
+    for message_id in list(waiting.values_list("pk", flat=True)):
+        with contextlib.suppress(Refused):  # its turn came, or it is not theirs any more: then it waits no longer
+            dropped.append(versions.cancel_message(key.user, message_id))
+    return dropped
