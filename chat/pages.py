@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Final
+from typing import Any
+from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.contrib import messages
@@ -13,6 +14,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
@@ -25,8 +27,6 @@ from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 
 View = Callable[..., HttpResponse]
-#: After a conversation's address: opens its dialog of people.
-DIALOG: Final = "#people"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +103,8 @@ def sidebar(request: HttpRequest) -> dict[str, Any]:
     """What the list of conversations beside each page shows, and what is to be said on each page."""
     short = [sentence(share) for share in budget_limits.short_shares(id_of(request.user))]
     return {"days": page_data.by_day(whole_list(request.user).entries), "short_budgets": short}
+
+
+def dialog_of(conversation_id: UUID) -> str:
+    """The address that opens a conversation with its dialog of people."""
+    return reverse("conversation", args=[conversation_id]) + "#people"

@@ -17,7 +17,7 @@ from chat.access import Role, access_conversation, id_of
 from chat.forms import AddPersonForm, InviteForm
 from chat.invites import InviteGone
 from chat.models import Conversation, Participant
-from chat.pages import DIALOG, Done, act, page, refuse
+from chat.pages import Done, act, dialog_of, page, refuse
 from chat.people import Door
 from chat.selectors import person
 from streaming.errors import Refused
@@ -52,7 +52,7 @@ def _invite_url(request: HttpRequest, conversation: Conversation) -> str:
 @require_POST
 @page
 def conversation_add_person(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    here = _dialog_of(conversation_id)
+    here = dialog_of(conversation_id)
     form = AddPersonForm(request.POST)
     if not form.is_valid():
         return refuse(request, Refused("Please give the name of somebody who has an account here."), here)
@@ -60,7 +60,7 @@ def conversation_add_person(request: HttpRequest, conversation_id: UUID) -> Http
     def change() -> Done:
         name, role = form.cleaned_data["username"], form.cleaned_data["role"]
         added = people.add_participant(request.user, conversation_id, name, role)
-        return Done(_dialog_of(added.conversation), added.after)
+        return Done(dialog_of(added.conversation), added.after)
 
     return act(request, change, here)
 
@@ -68,7 +68,7 @@ def conversation_add_person(request: HttpRequest, conversation_id: UUID) -> Http
 @require_POST
 @page
 def conversation_change_role(request: HttpRequest, conversation_id: UUID, person_id: int) -> HttpResponse:
-    here, role = _dialog_of(conversation_id), request.POST.get("role", "")
+    here, role = dialog_of(conversation_id), request.POST.get("role", "")
     return act(request, lambda: Done(here, people.change_role(request.user, conversation_id, person_id, role)), here)
 
 
@@ -76,7 +76,7 @@ def conversation_change_role(request: HttpRequest, conversation_id: UUID, person
 @page
 def conversation_remove_person(request: HttpRequest, conversation_id: UUID, person_id: int) -> HttpResponse:
     """Taking somebody out; or leaving, if it is oneself. `keep_link`: the invitation stays as it is."""
-    here, keep_link = _dialog_of(conversation_id), "keep_link" in request.POST
+    here, keep_link = dialog_of(conversation_id), "keep_link" in request.POST
     go = reverse("home") if person_id == id_of(request.user) else here
 
     def change() -> Done:
@@ -93,7 +93,7 @@ def conversation_remove_person(request: HttpRequest, conversation_id: UUID, pers
 @require_POST
 @page
 def conversation_reply_policy(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    here, policy = _dialog_of(conversation_id), request.POST.get("policy", "")
+    here, policy = dialog_of(conversation_id), request.POST.get("policy", "")
     return act(request, lambda: Done(here, people.set_reply_policy(request.user, conversation_id, policy)), here)
 
 
@@ -101,14 +101,14 @@ def conversation_reply_policy(request: HttpRequest, conversation_id: UUID) -> Ht
 @page
 def conversation_invite(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """A new link; the former one, if there was one, ends."""
-    here = _dialog_of(conversation_id)
+    here = dialog_of(conversation_id)
     form = InviteForm(request.POST)
     if not form.is_valid():
         return refuse(request, Refused("An invitation cannot be like this.", code="bad_field"), here)
 
     def change() -> Done:
         role, days = form.cleaned_data["role"], int(form.cleaned_data["days"])
-        return Done(_dialog_of(invites.make_link(request.user, conversation_id, role, days)))
+        return Done(dialog_of(invites.make_link(request.user, conversation_id, role, days)))
 
     return act(request, change, here)
 
@@ -118,9 +118,9 @@ def conversation_invite(request: HttpRequest, conversation_id: UUID) -> HttpResp
 def conversation_invite_withdraw(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     def change() -> Done:
         invites.withdraw_link(request.user, conversation_id)
-        return Done(_dialog_of(conversation_id))
+        return Done(dialog_of(conversation_id))
 
-    return act(request, change, _dialog_of(conversation_id))
+    return act(request, change, dialog_of(conversation_id))
 
 
 @never_cache
@@ -152,7 +152,3 @@ def _join(request: HttpRequest, token: str) -> HttpResponse:
 def _invitation(found: Any) -> dict[str, Any]:
     by = person(found.created_by)["name"] if found.created_by else ""
     return {"title": str(found.conversation), "by": by, "role": found.role, "expires_at": found.expires_at}
-
-
-def _dialog_of(conversation_id: UUID) -> str:
-    return reverse("conversation", args=[conversation_id]) + DIALOG

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from chat import shares
 from chat.forms import ShareForm
 from chat.models import Conversation, Share
-from chat.pages import DIALOG, Done, act, page, refuse
+from chat.pages import Done, act, dialog_of, page, refuse
 from chat.shares import ShareGone
 from streaming import request_rates
 from streaming.errors import Refused
@@ -44,7 +44,7 @@ def dialog(request: HttpRequest, conversation: Conversation, *, is_owner: bool) 
 @page
 def conversation_share(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """A copy of what is shown now, behind a link; behind the link that there is already."""
-    here = _dialog_of(conversation_id)
+    here = dialog_of(conversation_id)
     form = ShareForm(request.POST)
     if not form.is_valid():
         return refuse(request, Refused("There is no such choice.", code="bad_field"), here)
@@ -62,9 +62,9 @@ def conversation_share(request: HttpRequest, conversation_id: UUID) -> HttpRespo
 def conversation_share_withdraw(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     def change() -> Done:
         shares.withdraw(request.user, conversation_id)
-        return Done(_dialog_of(conversation_id))
+        return Done(dialog_of(conversation_id))
 
-    return act(request, change, _dialog_of(conversation_id))
+    return act(request, change, dialog_of(conversation_id))
 
 
 def _unlisted(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +105,3 @@ def _shown(share: Share, number: str) -> dict[str, Any]:
     # Safe because nothing but `streaming.markdown_html` makes it.
     rows = [(message, None if html is None else mark_safe(html)) for message, html in shares.htmls(shown)]
     return {"share": share, "rows": rows, "shown": shown}
-
-
-def _dialog_of(conversation_id: UUID) -> str:
-    return reverse("conversation", args=[conversation_id]) + DIALOG
