@@ -31,14 +31,11 @@ class AppendPipe:
         """A reply for each command; what the server refuses is the ResponseError. Raises RedisError, OSError and
         TimeoutError when it is away: then nobody knows which of the commands ran."""
         packed = b"".join([hiredis.pack_command(words) for words in commands])  # type: ignore[arg-type]
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._connection.send_packed_command(packed, check_health=False)
-                return [await self._reply() for _ in commands]
-        except BaseException:
-            # Replies that nobody read would be taken for those of the next batch.
-            await self._connection.disconnect(nowait=True)
-            raise
+        # Replies that nobody read would be taken for those of the next batch: whatever interrupts a write or a read,
+        # redis-py closes the connection itself.
+        async with asyncio.timeout(ANSWER_S):
+            await self._connection.send_packed_command(packed, check_health=False)
+            return [await self._reply() for _ in commands]
 
     async def aclose(self) -> None:
         await self._connection.disconnect(nowait=True)
