@@ -30,9 +30,10 @@ from tests.acceptance.fair_shares import Row
 from tests.acceptance.rig import BASE_DIR, Demo, until
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.acceptance.wait_record import WaitRecord
-from tests.simulator import Allowance, corpus
+from tests.simulator import Allowance
 from tests.simulator.limits import CACHED_TOKENS
 from tests.simulator.script import parse
+from tests.simulator.text import text_of
 
 LANE = "vendor"
 #: A socket may send 20 commands at once, and a question takes two: one to ask, one to watch. A person may have ten.
@@ -97,7 +98,7 @@ class Person:
         """Waits for its start; returns the seconds since it was asked."""
         client = self._client(generation)
         asked_at = time.monotonic()
-        await client.until(lambda: client.view(generation).counts.get("stream.started", 0) > 0, "its start", timeout_s)
+        await client.until(lambda: client.view(generation).position.attempt > 0, "its start", timeout_s)
         return time.monotonic() - asked_at
 
     async def ended(self, generation: str, timeout_s: float) -> None:
@@ -193,8 +194,7 @@ class LaneSite:
 
     def whole_text(self, alias: str) -> str:
         """What a model says in answer to everything."""
-        script = parse(self._models[alias])
-        return "".join(corpus.tokens(script.tokens, script.seed, bool(script.unicode)))
+        return text_of(self._models[alias])
 
     def waits(self) -> list[WaitRecord]:
         return [record for person in self.people for client in person.sockets for record in client.waits.values()]

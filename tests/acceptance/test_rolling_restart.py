@@ -11,8 +11,7 @@ import pytest
 
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.rig import Demo, is_alive, until
-from tests.simulator import corpus
-from tests.simulator.script import parse
+from tests.simulator.text import text_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
@@ -25,11 +24,6 @@ LONG = [f"sim-tokens=240+rate=20+repeat=0+seed={20 + number}" for number in rang
 MODELS = [STORY, SHORT, *LONG]
 GOES_ON_WITHIN_S = 15.0
 EXITS_WITHIN_S = 35.0
-
-
-def text_of(model: str) -> str:
-    script = parse(model)
-    return "".join(corpus.tokens(script.tokens, script.seed, False))
 
 
 def hints(client: ChatClient) -> list[int]:
@@ -59,7 +53,7 @@ async def test_a_web_process_that_ends_tells_its_sockets_when_to_come_back(demo:
     for client in clients:
         await client.subscribe(generation)
     first = clients[0].view(generation)
-    await clients[0].until(lambda: first.counts.get("stream.delta", 0) > 20, "some text")
+    await clients[0].until(lambda: len(first.text) > 80, "some text")
     name = demo.busiest_web()
     ended = demo.signal(name, signal.SIGTERM)
     happened = Counter(await asyncio.gather(*(through_a_restart(client, generation) for client in clients)))
@@ -131,8 +125,8 @@ async def six_running_answers(demo: Demo, client: ChatClient) -> list[str]:
         await client.subscribe(generation)
         generations.append(generation)
     for generation in generations:
-        counts = client.view(generation).counts
-        await client.until(lambda counts=counts: counts.get("stream.delta", 0) > 20, "some text")
+        view = client.view(generation)
+        await client.until(lambda view=view: len(view.text) > 80, "some text")
     return generations
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
+from tests.simulator.text import text_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
@@ -59,7 +60,8 @@ async def test_it_stops_while_the_provider_is_silent(demo: Demo, simulator: Simu
         generation = await client.ask(demo.shared_conversation(), "go", model=model)
         await client.subscribe(generation)
         await other.subscribe(generation)
-        await client.until(lambda: client.view(generation).counts.get("stream.delta", 0) >= 18, "the text before it")
+        before = text_of(model, tokens=20)
+        await client.until(lambda: client.view(generation).text == before, "the text before it")
         await stop_and_check(demo, simulator, client, other, generation, model)
         assert client.view(generation).text
 
@@ -71,7 +73,7 @@ async def test_it_stops_before_the_first_token(demo: Demo, simulator: SimulatorP
         generation = await client.ask(demo.shared_conversation(), "go", model=model)
         await client.subscribe(generation)
         await other.subscribe(generation)
-        await client.until(lambda: client.view(generation).counts.get("stream.started", 0) > 0, "the start")
+        await client.until(lambda: client.view(generation).position.attempt > 0, "the start")
         await stop_and_check(demo, simulator, client, other, generation, model)
         assert client.view(generation).text == ""
 

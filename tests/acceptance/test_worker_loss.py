@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.rig import Demo, until
 from tests.acceptance.simulator_process import SimulatorProcess
-from tests.simulator import corpus
+from tests.simulator.text import text_of
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
@@ -36,10 +36,10 @@ async def test_the_answer_goes_on_as_one_message_equal_to_an_undisturbed_one(dem
         for client in (ann, bob):
             await client.subscribe(generation)
         view = ann.view(generation)
-        await ann.until(lambda: view.counts.get("stream.delta", 0) > 40, "some text")
+        await ann.until(lambda: len(view.text) > 160, "some text")
         name = busy_worker(demo, generation)
         killed, at, shown = demo.kill(name), time.monotonic(), view.text
-        await ann.until(lambda: view.counts.get("stream.started", 0) == 2, "the next attempt", 30)
+        await ann.until(lambda: view.position.attempt == 2, "the next attempt", 30)
         assert time.monotonic() - at <= GOES_ON_WITHIN_S
         views = [await client.ended(generation, 120) for client in (ann, bob)]
         demo.wait_restarted(name, killed)
@@ -67,14 +67,14 @@ async def test_nothing_is_shown_twice_when_the_model_repeats_itself_at_the_seam(
         generation = await ann.ask(demo.shared_conversation(), "go", model=model)
         await ann.subscribe(generation)
         view = ann.view(generation)
-        await ann.until(lambda: view.counts.get("stream.delta", 0) > 60, "some text")
+        await ann.until(lambda: len(view.text) > 240, "some text")
         name = busy_worker(demo, generation)
         killed = demo.kill(name)
         ended = await ann.ended(generation, 60)
         demo.wait_restarted(name, killed)
     first, second = simulator.exchanges(model)
     assert second["text"][:50] in first["text"], "it repeated nothing: the test proves nothing"
-    assert ended.text == demo.row_text(generation) == "".join(corpus.tokens(200, int(model[-1]), False))
+    assert ended.text == demo.row_text(generation) == text_of(model)
 
 
 async def test_a_worker_killed_before_the_first_text_is_replaced_silently(demo: Demo) -> None:
@@ -82,10 +82,10 @@ async def test_a_worker_killed_before_the_first_text_is_replaced_silently(demo: 
         generation = await ann.ask(demo.shared_conversation(), "slow please", model="demo")
         await ann.subscribe(generation)
         view = ann.view(generation)
-        await ann.until(lambda: view.counts.get("stream.started", 0) == 1, "the start")
+        await ann.until(lambda: view.position.attempt == 1, "the start")
         name = busy_worker(demo, generation)
         killed, at = demo.kill(name), time.monotonic()
-        await ann.until(lambda: view.counts.get("stream.started", 0) == 2, "the next attempt", 30)
+        await ann.until(lambda: view.position.attempt == 2, "the next attempt", 30)
         assert time.monotonic() - at <= GOES_ON_WITHIN_S
         await ann.until(lambda: bool(view.text), "text")
         await ann.command("generation.stop", generation=generation)
@@ -98,7 +98,7 @@ async def test_a_stop_while_nobody_answers_keeps_all_that_was_shown(demo: Demo) 
         generation = await ann.ask(demo.shared_conversation(), "please tell me a story", model="demo")
         await ann.subscribe(generation)
         view = ann.view(generation)
-        await ann.until(lambda: view.counts.get("stream.delta", 0) > 30, "some text")
+        await ann.until(lambda: len(view.text) > 120, "some text")
         name = busy_worker(demo, generation)
         killed = demo.kill(name)
         shown = view.text

@@ -24,12 +24,13 @@ from tests.postgres import Postgres, programs
 from tests.reliability.checker import Anomaly, Report
 from tests.reliability.faults import Faults
 from tests.reliability.ground_truth import wait_all_ended
-from tests.reliability.load import MODELS, TABS_EACH, Asked, Load, Place
+from tests.reliability.load import MODELS, TABS_EACH, Load, Place
 from tests.reliability.nemesis import Fault, schedule
 from tests.reliability.reader import Reader
 from tests.reliability.recovery import recovery_times
 from tests.reliability.stage import Stage
-from tests.simulator import corpus, script
+from tests.simulator import script
+from tests.simulator.text import text_of
 
 Say = Callable[[str], None]
 SCENE_S = 60.0
@@ -189,14 +190,9 @@ def wrong_texts(stage: Stage, load: Load, outcome: Outcome) -> Iterator[Anomaly]
         row = rows[asked.stream.replace("-", "")]
         outcome.answers[row["status"]] += 1
         outcome.characters += len(row["text"])
-        whole = model_text(asked)
+        whole = text_of(asked.model)
         expected = whole if row["status"] == "completed" else whole[: len(row["text"])]
         if row["text"] != expected:
             at = next((n for n, (a, b) in enumerate(zip(row["text"], expected, strict=False)) if a != b), len(expected))
             what = f"{row['status']}: {len(row['text'])} of {len(whole)} characters, wrong from {at} on"
             yield Anomaly("not-prefix", asked.stream, "", what, asked.at)
-
-
-def model_text(asked: Asked) -> str:
-    told = script.parse(asked.model)
-    return "".join(corpus.tokens(told.tokens, told.seed, bool(told.unicode)))

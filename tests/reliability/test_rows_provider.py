@@ -14,7 +14,7 @@ from tests.acceptance.simulator_process import SimulatorProcess
 from tests.acceptance.stream_view import StreamView
 from tests.reliability.reader import Reader
 from tests.reliability.stage import ON_SQLITE, Stage
-from tests.simulator import corpus, script
+from tests.simulator.text import text_of
 
 pytestmark = [pytest.mark.reliability, pytest.mark.timeout(180), ON_SQLITE]
 
@@ -37,11 +37,6 @@ async def answer(stage: Stage, reader: Reader, model: str) -> StreamView:
     stream = await reader.ask(stage.conversation, f"go {model}", model=model)
     await reader.follow_stream(stream)
     return await reader.ended(stream, 90)
-
-
-def text_of(model: str) -> str:
-    told = script.parse(model)
-    return "".join(corpus.tokens(told.tokens, told.seed, False))
 
 
 async def test_row_2_who_comes_back_without_traffic_gets_nothing_again(stage: Stage) -> None:

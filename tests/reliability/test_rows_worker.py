@@ -29,7 +29,7 @@ async def test_row_8_a_worker_killed_before_the_first_token_is_replaced(stage: S
         for reader in (ann, bob):
             await reader.follow_stream(stream)
         view = ann.view(stream)
-        await ann.until(lambda: view.counts.get("stream.started", 0) == 1, "the start")
+        await ann.until(lambda: view.position.attempt == 1, "the start")
         assert view.text == ""
         at = stage.kill_worker_of(stream)
         await ann.until(lambda: bool(view.text), "text", 40)
@@ -51,8 +51,8 @@ async def test_row_9_several_workers_killed_in_the_middle_of_one_answer(stage: S
             enough = len(view.text) + 60 * number
             await ann.until(lambda enough=enough: len(view.text) > enough, "some text")  # type: ignore[misc]
             shown, at = view.text, stage.kill_worker_of(stream)
-            started = view.counts["stream.started"]
-            await ann.until(lambda n=started: view.counts["stream.started"] > n, "the next attempt", 40)  # type: ignore[misc]
+            started = view.position.attempt
+            await ann.until(lambda n=started: view.position.attempt > n, "the next attempt", 40)  # type: ignore[misc]
             assert time.monotonic() - at <= GOES_ON_WITHIN_S
             assert view.text.startswith(shown)
         await ann.ended(stream)
@@ -71,7 +71,7 @@ async def test_row_13_a_zombie_is_refused_everything(stage: Stage) -> None:
         pid = stage.demo.pid(name)
         stage.pause(name)
         try:
-            await ann.until(lambda: view.counts["stream.started"] == 2, "the next attempt", 40)
+            await ann.until(lambda: view.position.attempt == 2, "the next attempt", 40)
             text = view.text
             await ann.until(lambda: len(view.text) > len(text) + 50, "its text")
         finally:

@@ -102,7 +102,9 @@ async def test_an_end_that_compares_nothing_ends_an_answer_twice(stage: Stage, b
         stage.pause(frozen)
         try:
             board.clear(HOLD_FINISH)
-            await ann.until(lambda: view.position.attempt == 2 and view.counts["stream.delta"] > 3, "its text", 40)
+            await ann.until(
+                lambda: view.position.attempt == 2 and view.counts.get("stream.delta", 0) > 3, "its text", 40
+            )
             if not protected:
                 board.set("no compare")
         finally:
