@@ -27,12 +27,14 @@ from chat.rate_limit import Strikes, TokenBucket
 from chat.selectors import now, person
 from chat.sockets import ChatSocket
 from chat.strict_json import FRAME_MAX_BYTES
-from streaming import conf, web_now
+from streaming import conf
 from streaming.cancellation import cancel
 from streaming.connection import Connection, Send
 from streaming.errors import StreamingError
 from streaming.events import PROTOCOL_VERSION
+from streaming.per_loop import PerLoop
 from streaming.subscription import Subscriptions
+from streaming.web_now import Report
 
 SUBPROTOCOL: Final = "chat.v1"
 CLOSE_TOO_FAST: Final = 4429
@@ -54,6 +56,9 @@ _AWAY: Final = (RedisError, OSError, OperationalError, InterfaceError)  # Timeou
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 log = logging.getLogger(__name__)
+
+#: What this process says of its sockets.
+_report: Final = PerLoop(lambda: Report(lambda: len(sockets.get().all)))
 
 
 class ChatConsumer(AsyncConsumer):
@@ -114,7 +119,7 @@ class ChatConsumer(AsyncConsumer):
         self._tell(self._hello())
         asyncio.get_running_loop().call_soon(model_waits.get().tell, self.socket)  # `hello` is alone in its envelope
         revalidation.start()
-        web_now.start(lambda: len(sockets.get().all))
+        _report.get().start()
         restart.prepare()
         if sockets.get().restarting:  # it came between the hint and the end
             self.connection.send_frame(restart.hint(len(sockets.get().all)))

@@ -14,6 +14,7 @@ from chat import sockets
 from chat.events import ModelsWaits, ModelWaitData, encode
 from chat.sockets import ChatSocket
 from streaming import wait_feed
+from streaming.per_loop import PerLoop
 from streaming.wait_board import Wait
 
 PERIOD_S: Final = 5.0
@@ -109,15 +110,5 @@ class ModelWaitsFeed:
             await asyncio.sleep(PAUSE_S)
 
 
-_feeds: dict[asyncio.AbstractEventLoop, ModelWaitsFeed] = {}
-
-
-def get() -> ModelWaitsFeed:
-    """That of the running loop."""
-    loop = asyncio.get_running_loop()
-    feed = _feeds.get(loop)
-    if feed is None:
-        for closed in [other for other in _feeds if other.is_closed()]:
-            del _feeds[closed]
-        feed = _feeds[loop] = ModelWaitsFeed()
-    return feed
+#: That of the running loop.
+get: Final = PerLoop(ModelWaitsFeed).get

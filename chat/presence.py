@@ -19,6 +19,7 @@ from chat import sockets
 from chat.events import PresenceChanged, encode
 from chat.sockets import conversation_group
 from streaming import fanout
+from streaming.per_loop import PerLoop
 from streaming.presence import Said, open_store
 
 #: Comings and goings within it are told together.
@@ -107,15 +108,5 @@ class Presence:
             sockets.get().deliver_here(conversation_group(key), frame)
 
 
-_presences: dict[asyncio.AbstractEventLoop, Presence] = {}
-
-
-def get() -> Presence:
-    """That of the running loop."""
-    loop = asyncio.get_running_loop()
-    found = _presences.get(loop)
-    if found is None:
-        for closed in [other for other in _presences if other.is_closed()]:
-            del _presences[closed]
-        found = _presences[loop] = Presence()
-    return found
+#: That of the running loop.
+get: Final = PerLoop(Presence).get

@@ -13,6 +13,7 @@ from chat.events import Heartbeat, ListHeadData, PersonData, encode
 from chat.selectors import now
 from streaming.connection import Connection
 from streaming.hub import Membership
+from streaming.per_loop import PerLoop
 from streaming.subscription import Subscriptions
 
 SOCKETS_PER_USER: Final = 10
@@ -152,15 +153,5 @@ class Sockets:
             log.error("work in the background failed", exc_info=error)
 
 
-_registries: dict[asyncio.AbstractEventLoop, Sockets] = {}
-
-
-def get() -> Sockets:
-    """The sockets of the running loop."""
-    loop = asyncio.get_running_loop()
-    found = _registries.get(loop)
-    if found is None:
-        for closed in [other for other in _registries if other.is_closed()]:
-            del _registries[closed]
-        found = _registries[loop] = Sockets()
-    return found
+#: The sockets of the running loop.
+get: Final = PerLoop(Sockets).get

@@ -21,6 +21,7 @@ from redis import RedisError
 from streaming import conf, database, redis_client, witness
 from streaming.errors import Refused
 from streaming.feed_reading import load_statuses
+from streaming.per_loop import PerLoop
 from streaming.replay_log import LogHead, ReplayLog
 from streaming.states import LIVE
 from streaming.stream_feed import StreamFeed
@@ -107,15 +108,5 @@ def _is_behind(feed: StreamFeed, head: LogHead | None) -> bool:
     return head is not None and (head.epoch != known.epoch or head.last > known.last)
 
 
-_feeds: dict[asyncio.AbstractEventLoop, Feeds] = {}
-
-
-def get() -> Feeds:
-    """The feeds of the running loop."""
-    loop = asyncio.get_running_loop()
-    feeds = _feeds.get(loop)
-    if feeds is None:
-        for closed in [other for other in _feeds if other.is_closed()]:
-            del _feeds[closed]
-        feeds = _feeds[loop] = Feeds()
-    return feeds
+#: The feeds of the running loop.
+get: Final = PerLoop(Feeds).get

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Generator, Iterator
 from typing import Any, Final, Protocol
 
+from streaming.per_loop import PerLoop
+
 SLICE: Final = 100
 """Sockets before the loop gets another turn: some milliseconds."""
 
@@ -74,15 +76,5 @@ def _go_on(steps: Any, waits_for: Any) -> Generator[Any, Any, None]:
         return
 
 
-_flushers: dict[asyncio.AbstractEventLoop, Flusher] = {}
-
-
-def get() -> Flusher:
-    """The flusher of the running loop."""
-    loop = asyncio.get_running_loop()
-    flusher = _flushers.get(loop)
-    if flusher is None:
-        for closed in [other for other in _flushers if other.is_closed()]:
-            del _flushers[closed]
-        flusher = _flushers[loop] = Flusher()
-    return flusher
+#: The flusher of the running loop.
+get: Final = PerLoop(Flusher).get

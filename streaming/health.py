@@ -11,6 +11,7 @@ from channels.layers import get_channel_layer
 from django.db import connection
 
 from streaming import database, redis_client
+from streaming.per_loop import PerLoop
 
 WITHIN_S: Final = 2.0
 FRESH_S: Final = 1.0
@@ -80,14 +81,9 @@ class Health:
         return True
 
 
-_healths: dict[asyncio.AbstractEventLoop, Health] = {}
+_healths: Final = PerLoop(Health)
 
 
 async def problems() -> list[str]:
     """What this process needs and does not get; empty: it is ready."""
-    loop = asyncio.get_running_loop()
-    if loop not in _healths:
-        for closed in [other for other in _healths if other.is_closed()]:
-            del _healths[closed]
-        _healths[loop] = Health()
-    return await _healths[loop].problems()
+    return await _healths.get().problems()

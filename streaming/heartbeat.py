@@ -9,6 +9,8 @@ import asyncio
 import logging
 from typing import Final, Protocol
 
+from streaming.per_loop import PerLoop
+
 TICK_S: Final = 1.0
 TICK_MAX_S: Final = 2.0
 """A tick counts at most this: while the process itself stood still (a starved machine, a blocked loop) no client could
@@ -64,15 +66,5 @@ def _tick(item: Ticked, now: float) -> None:
         log.exception("a socket's tick failed")
 
 
-_tickers: dict[asyncio.AbstractEventLoop, Ticker] = {}
-
-
-def get() -> Ticker:
-    """The ticker of the running loop."""
-    loop = asyncio.get_running_loop()
-    ticker = _tickers.get(loop)
-    if ticker is None:
-        for closed in [other for other in _tickers if other.is_closed()]:
-            del _tickers[closed]
-        ticker = _tickers[loop] = Ticker()
-    return ticker
+#: The ticker of the running loop.
+get: Final = PerLoop(Ticker).get

@@ -19,6 +19,7 @@ from channels.layers import get_channel_layer
 
 from streaming import conf
 from streaming.errors import StreamingError
+from streaming.per_loop import PerLoop
 
 #: A marker may overtake its SUBSCRIBE, or be lost with the connection.
 MARKER_PERIOD_S: Final = 0.05
@@ -211,15 +212,5 @@ class Hub:
                 log.exception("a member of group %s failed", group.name)
 
 
-_hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
-
-
-def get() -> Hub:
-    """The hub of the running loop."""
-    loop = asyncio.get_running_loop()
-    hub = _hubs.get(loop)
-    if hub is None:
-        for closed in [other for other in _hubs if other.is_closed()]:
-            del _hubs[closed]
-        hub = _hubs[loop] = Hub()
-    return hub
+#: The hub of the running loop.
+get: Final = PerLoop(Hub).get

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Final
+
+from redis.asyncio import Redis
 
 from streaming import conf, providers, redis_client
 from streaming.lane_limits import LaneLimits
 from streaming.lane_store import LaneStore
 from streaming.limit_rules import check_limits
+from streaming.per_loop import PerLoop
 from streaming.providers.base import ModelEntry
 
-_stores: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, dict[str, LaneStore]]] = WeakKeyDictionary()
+_stores: Final = PerLoop(dict[tuple[Redis, str], LaneStore])
 
 
 def of(entry: ModelEntry) -> str:
@@ -33,9 +34,5 @@ def configured(name: str) -> LaneLimits:
 
 def store(name: str) -> LaneStore:
     """The lane of this name, over the running loop's shared client."""
-    client = redis_client.get()
-    known_client, stores = _stores.get(asyncio.get_running_loop(), (None, {}))
-    if known_client is not client:
-        stores = {}
-        _stores[asyncio.get_running_loop()] = client, stores
-    return stores.setdefault(name, LaneStore(client, name))
+    client, stores = redis_client.get(), _stores.get()
+    return stores.get((client, name)) or stores.setdefault((client, name), LaneStore(client, name))

@@ -18,6 +18,7 @@ from redis import RedisError
 from redis.asyncio import Redis
 
 from streaming import keys, metrics, redis_client
+from streaming.per_loop import PerLoop
 
 log = logging.getLogger(__name__)
 
@@ -65,24 +66,18 @@ async def tell(client: Redis, peak: SocketPeak | None = None, sockets: int = 0) 
         log.debug("what was counted could not be told (%s)", type(error).__name__)
 
 
-_telling: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+async def _tell_later() -> None:
+    await asyncio.sleep(PERIOD_S)
+    _telling.pop()  # first: what is counted from here on is told by the next
+    await tell(redis_client.get())
+
+
+_telling: Final = PerLoop(lambda: asyncio.create_task(_tell_later()))
 
 
 def tell_soon() -> None:
     """For a process that tells nothing by itself: something was counted."""
-    loop = asyncio.get_running_loop()
-    if loop not in _telling:
-        for closed in [other for other in _telling if other.is_closed()]:
-            del _telling[closed]
-        _telling[loop] = loop.create_task(_tell_later(loop))
-
-
-async def _tell_later(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        await asyncio.sleep(PERIOD_S)
-    finally:
-        _telling.pop(loop, None)
-    await tell(redis_client.get())
+    _telling.get()
 
 
 async def counted(client: Redis, minute: int) -> dict[str, int]:

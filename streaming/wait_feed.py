@@ -19,6 +19,7 @@ from streaming import database, fanout, hub, lanes, providers
 from streaming.events import Queued
 from streaming.lane_snapshot import Place
 from streaming.models import Generation
+from streaming.per_loop import PerLoop
 from streaming.states import Status
 from streaming.wait_board import Board, Wait
 from streaming.wait_teller import RowWait, WaitTeller
@@ -189,15 +190,5 @@ def _now_ms() -> int:
     return round(time.time() * 1000)
 
 
-_feeds: dict[asyncio.AbstractEventLoop, WaitFeed] = {}
-
-
-def get() -> WaitFeed:
-    """The waits as the running loop knows them."""
-    loop = asyncio.get_running_loop()
-    feed = _feeds.get(loop)
-    if feed is None:
-        for closed in [other for other in _feeds if other.is_closed()]:
-            del _feeds[closed]
-        feed = _feeds[loop] = WaitFeed()
-    return feed
+#: The waits as the running loop knows them.
+get: Final = PerLoop(WaitFeed).get

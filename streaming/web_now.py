@@ -51,7 +51,7 @@ class WebNow:
 
 
 class Report:
-    """Of this process; runs as long as `sockets()` says that there are some."""
+    """Of this process, one per event loop; runs as long as `sockets()` says that there are some."""
 
     def __init__(self, sockets: Callable[[], int]) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -136,17 +136,3 @@ async def viewers_now(client: Redis, webs: Iterable[WebNow], generations: Sequen
                 seen = Viewers(*map(int, words.split()))
                 found[generation] = found.get(generation, Viewers()) + seen
     return found
-
-
-_reports: dict[asyncio.AbstractEventLoop, Report] = {}
-
-
-def start(sockets: Callable[[], int]) -> None:
-    """Have this process tell of its sockets for as long as there are any."""
-    loop = asyncio.get_running_loop()
-    report = _reports.get(loop)
-    if report is None:
-        for closed in [other for other in _reports if other.is_closed()]:
-            del _reports[closed]
-        report = _reports[loop] = Report(sockets)
-    report.start()

@@ -23,6 +23,7 @@ from chat.models import Participant
 from streaming import database
 from streaming.errors import Refused, StreamingError
 from streaming.events import Position
+from streaming.per_loop import PerLoop
 from streaming.stream_reader import StreamReader, open_reader
 
 PERIOD_S: Final = 4.0
@@ -172,18 +173,8 @@ def _standing(keys: Iterable[int], homes: Iterable[UUID]) -> tuple[set[int], set
     return set(valid.values_list("pk", flat=True)), set(here)
 
 
-_registries: dict[asyncio.AbstractEventLoop, OpenStreams] = {}
-
-
-def get() -> OpenStreams:
-    """That of the running loop."""
-    loop = asyncio.get_running_loop()
-    registry = _registries.get(loop)
-    if registry is None:
-        for closed in [other for other in _registries if other.is_closed()]:
-            del _registries[closed]
-        registry = _registries[loop] = OpenStreams()
-    return registry
+#: That of the running loop.
+get: Final = PerLoop(OpenStreams).get
 
 
 restart.when_ending(lambda: get().end())

@@ -51,6 +51,7 @@ FRONT_DOORS = frozenset(
     }
 ) | {
     "errors",
+    "per_loop",
     "models",
     "cancellation",
     "admin_base",
