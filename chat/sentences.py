@@ -76,6 +76,7 @@ SENTENCES: Final = (
     _("Only its author can change a message."),
     _("Whoever asked this left the conversation before it was answered."),
     _("The API key that asked this was revoked."),
+    _("The owner of the API key that asked this is no longer active."),
     _("This was ordered for another message already."),
     _("The question of this answer is gone."),
     _("An answer is still being written here. Wait until it ends, or stop it."),

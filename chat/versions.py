@@ -130,6 +130,20 @@ def cancel_message(user: User, message_id: int) -> AfterEnd:
         return AfterEnd()
     if message.state != State.PENDING:
         raise Refused("Its turn has come: it is being answered. Stop the answer instead.", code="conflict")
+    return _withdraw(conversation, message)
+
+
+@transaction.atomic
+def withdraw_message(message_id: int) -> list[AfterEnd]:
+    """The same where nobody is asked for their rights: whoever wrote it may have none any more. Nothing happens to one
+    that does not wait. Raises NotFound if its conversation was deleted."""
+    message = Message.objects.get(pk=message_id)
+    conversation = changes.lock(message.conversation_id)
+    message.refresh_from_db()
+    return [_withdraw(conversation, message)] if message.state == State.PENDING else []
+
+
+def _withdraw(conversation: Conversation, message: Message) -> AfterEnd:
     changes.next_revision(conversation, news=False)
     message.state, message.text, message.shown = State.DROPPED, "", False
     changes.stamp(message, conversation)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from chat import budget_notices, sockets
-from chat.api import chat_request, revoking
+from chat.api import chat_request, key_watch
 from chat.api.chat_request import ChatBody
 from chat.api.errors import Invalid
 from chat.api.models import ApiKey, ApiRequest
@@ -59,7 +59,7 @@ async def ask(key: ApiKey, body: ChatBody, idempotency_key: str | None = None) -
         return before
     await streaming.check_wait(key.user_id, model)
     asked = await database.call(_accept, question)
-    sockets.get().in_background(revoking.end_if_revoked(key))
+    key_watch.accepted(key)
     if not asked.again:
         sockets.get().in_background(streaming.dispatch(asked.generation))
         sockets.get().in_background(budget_notices.tell(key.user_id))

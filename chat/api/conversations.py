@@ -17,7 +17,7 @@ from pydantic import WithJsonSchema
 
 from chat import budget_notices, changes, deletion, people, selectors, services, sockets, waits
 from chat.access import NotFound, access_conversation, access_message
-from chat.api import cursors, places, revoking
+from chat.api import cursors, key_watch, places, revoking
 from chat.api.bearer import KeyAuth, key_of
 from chat.api.errors import Invalid
 from chat.api.models import ApiKey, Scope
@@ -164,7 +164,7 @@ async def send_message(
     key, name = key_of(request), _client_id(idempotency_key)
     await waits.check_wait(key.user, conversation_id, name, body.text, body.model)
     sent = await database.call(_send, key, conversation_id, name, body)
-    sockets.get().in_background(revoking.end_if_revoked(key))
+    key_watch.accepted(key)
     is_started = await to_end(sent.after) and sent.generation in sent.after.start
     if sent.after.start:
         sockets.get().in_background(budget_notices.tell(key.user_id))
