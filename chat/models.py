@@ -201,7 +201,7 @@ class Message(models.Model):
 
 
 class ClientCommand(models.Model):
-    """What a command made that carried a name (`repeats`). One name of one person is one command."""
+    """What a command made that carried a name (`repeats`). One name of one person is one command. Kept for 30 days."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=64)

@@ -18,7 +18,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from chat import deletion, sockets
+from chat import deletion, repeats, sockets
 from chat.conversation_list import list_heads
 from chat.events import Error, encode
 from chat.models import Participant
@@ -111,12 +111,14 @@ async def check(registry: Sockets) -> None:
 
 
 async def purge_if_due() -> None:
-    """Deleted conversations go for good after a while; the first process to look then does it, others find nothing."""
+    """Deleted conversations go for good after a while, and so does what was kept of commands; the first process to look
+    then does it, others find nothing."""
     global _purge_at
     now_s = asyncio.get_running_loop().time()
     if now_s >= _purge_at:
         _purge_at = now_s + PURGE_EVERY_S
         await database.call(deletion.purge)
+        await database.call(repeats.purge)
 
 
 async def look_at_lists(registry: Sockets, part: int) -> None:

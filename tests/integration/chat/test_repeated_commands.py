@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
-from chat import repeats, versions
+from chat import repeats, revalidation, versions
 from chat.models import ClientCommand, Conversation, Message
 from streaming import database
 from streaming.errors import Refused
 from streaming.models import Generation
 from tests.integration.chat.factories import answer_of, end, make_conversation, make_person, send
 from tests.integration.chat.live_server import LiveServer, cookie_of
+from tests.valkey import Valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,3 +113,50 @@ async def test_over_the_socket_the_second_one_is_answered_like_the_first(server:
         made = [await client.command("message.edit", **edit) for _ in range(2)]
     assert (made[0]["message"], made[0]["generation"]) == (made[1]["message"], made[1]["generation"])
     assert await database.call(Generation.objects.count) == 3
+
+
+def _kept(scene: Any, *ages: timedelta) -> list[int]:
+    """Commands of so many days ago; the oldest was made first, as it is."""
+    ann, _, sent = scene
+    made = []
+    for number, age in enumerate(ages):
+        about = {"about_id": sent.message, "message_id": sent.message}
+        command = ClientCommand.objects.create(user=ann, name=f"name {number}", **about)
+        ClientCommand.objects.filter(pk=command.pk).update(created_at=timezone.now() - age)
+        made.append(command.pk)
+    return made
+
+
+def test_commands_are_forgotten_after_a_while_and_not_before(scene: Any) -> None:
+    day = timedelta(days=1)
+    _, _, younger, now = _kept(scene, 2 * repeats.KEPT_FOR, repeats.KEPT_FOR + day, repeats.KEPT_FOR - day, 0 * day)
+    assert repeats.purge() == 2
+    assert set(ClientCommand.objects.values_list("pk", flat=True)) == {younger, now}
+    assert repeats.purge() == 0
+    assert Message.objects.count() == 2, "what they made stays"
+
+
+def test_one_round_forgets_a_batch_and_the_command_all(
+    scene: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(repeats, "PURGE_BATCH", 2)
+    _kept(scene, *[2 * repeats.KEPT_FOR] * 6)
+    assert repeats.purge() == 2
+    call_command("purge")
+    assert "commands forgotten: 4" in capsys.readouterr().out
+    assert not ClientCommand.objects.exists()
+
+
+async def test_web_processes_do_it_by_themselves(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make() -> None:
+        ann = make_person()
+        conversation = make_conversation(ann)
+        _kept((ann, conversation, send(ann, conversation)), 2 * repeats.KEPT_FOR)
+
+    await database.call(make)
+    monkeypatch.setattr(revalidation, "_purge_at", float("-inf"))
+    await revalidation.purge_if_due()
+    assert not await database.call(ClientCommand.objects.exists)
+    await database.call(make)
+    await revalidation.purge_if_due()
+    assert await database.call(ClientCommand.objects.exists), "not again so soon"
