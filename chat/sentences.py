@@ -44,6 +44,7 @@ SENTENCES: Final = (
     _("This server's account may not use this model."),
     _("The model's provider does not know this model."),
     _("This conversation is too long for the model."),
+    _("This conversation is longer than what the model's provider accepts at once."),
     _("The model's provider does not answer this prompt."),
     _("The model's provider sent us to another address; we do not follow."),
     _("The server that was answering is gone; another one goes on."),

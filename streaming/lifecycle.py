@@ -65,6 +65,7 @@ class Claim:
     expired: bool
     vendor_run: VendorRun
     blocks: str = ""
+    input_estimate: int = 0
     #: By the person's budget: nothing is asked.
     refused: Refused | None = None
 
@@ -131,6 +132,7 @@ def claim(
         expired=row.deadline_at <= timezone.now(),
         vendor_run=VendorRun(row.vendor_run, row.vendor_run_after),
         blocks=row.blocks,
+        input_estimate=row.input_estimate,
         refused=refused,
     )
 

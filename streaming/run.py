@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from redis import RedisError
 
-from streaming import conf, database, fanout, fenced, lifecycle, providers, services
+from streaming import conf, database, fanout, fenced, lifecycle, oversize, providers, services
 from streaming.cancellation import cancel
 from streaming.continuation import VendorRun, continue_prompt
 from streaming.endings import HANDED_BACK, Overdue, QueueAway, TextFull, WorkerLost, verdict
@@ -243,7 +243,8 @@ class Run:
             return self._cut
         if error is None:
             return None if self._finish else ProviderIncomplete()
-        return error if isinstance(error, StreamingError) else self._defect(error)
+        size, tries = self.claim.input_estimate, self.claim.attempt - self.claim.crashes
+        return oversize.judge(error, size, tries) if isinstance(error, StreamingError) else self._defect(error)
 
     async def _stop_reading(self) -> None:
         """Cancelling the reader closes the connection to the vendor."""

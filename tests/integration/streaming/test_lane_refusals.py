@@ -203,3 +203,17 @@ async def ask_and_end(engine: Engine) -> None:
     again.say("y" * 20)
     again.finish()
     await engine.ends(generation_id)
+
+
+async def test_what_never_fits_ends_and_keeps_nobody_waiting(engine: Engine, hasty_lane: None) -> None:
+    """Each refusal says when to ask again, as if waiting could help."""
+    await limit(concurrency=1)
+    (too_large,) = await in_line(engine, 1, input_estimate=50_000)
+    (behind,) = await in_line(engine, 1)
+    for number in (1, 2):
+        refusal = ProviderRateLimited(retry_after_s=20.0)
+        refusal.headers = {f"anthropic-ratelimit-input-tokens-{name}": "30000" for name in ("limit", "remaining")}
+        (await engine.provider.call(number)).fail(refusal)
+    assert await finish(engine, 3) == behind
+    stored = await row(too_large)
+    assert (stored.status, stored.error_code, stored.error_retryable) == (Status.FAILED, "context_too_long", False)
