@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from markdown_it.token import Token
 
 from streaming import markdown_html
-from streaming.markdown_html import References
+from streaming.markdown_html import Outline, References
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,9 @@ class BlockRenderer:
         self._due = False
         self._count = 0
         self._references: References = {}
-        #: Blocks whose links may still be defined: index → (source, HTML, link definitions known then).
-        self._linking: dict[int, tuple[str, str, int]] = {}
+        self._outline: Outline = ()
+        #: Blocks whose links may still be defined: index → (source, HTML, link definitions known then, outline).
+        self._linking: dict[int, tuple[str, str, int, Outline]] = {}
         self._html_bytes = 0
 
     def resume(self, text: str, blocks: Sequence[Block]) -> bool:
@@ -195,14 +196,14 @@ class BlockRenderer:
         for number, group in enumerate(groups):
             lines = self._lines[borders[number] : borders[number + 1]]
             source = "".join(lines)
-            made.append(self._note(source, self._html(source, group), len(lines)))
+            made.append(self._note(source, self._html(source, group, self._outline), len(lines)))
         return made
 
-    def _html(self, source: str, tokens: list[Token]) -> str | None:
+    def _html(self, source: str, tokens: list[Token], outline: Outline) -> str | None:
         if self._html_bytes > HTML_MAX_BYTES:
             return None
         try:
-            return markdown_html.render(source, tokens, self._references)
+            return markdown_html.render(source, tokens, self._references, outline)
         except Exception:  # a lexer's defect, for example: its answer must not suffer for it
             log.exception("a block of %d characters could not be rendered", len(source))
             return None
@@ -213,7 +214,8 @@ class BlockRenderer:
         if html is not None:
             self._html_bytes += len(html)
             if "[" in source and not html.startswith("<pre"):
-                self._linking[index] = (source, html, len(self._references))
+                self._linking[index] = (source, html, len(self._references), self._outline)
+            self._outline = markdown_html.outline_after(html, self._outline)
         return Rendered(index, Block(lines, html))
 
     def _look_ahead(self, last: Token | None, cut: int) -> None:
@@ -224,11 +226,11 @@ class BlockRenderer:
         self._in_list = last is not None and last.type.endswith("list_open")
 
     def _again(self) -> Iterator[Rendered]:
-        for index, (source, before, known) in self._linking.items():
+        for index, (source, before, known, outline) in self._linking.items():
             if known == len(self._references):
                 continue
             tokens, _ = markdown_html.parse_blocks(source, self._references)
-            html = self._html(source, tokens)
+            html = self._html(source, tokens, outline)
             if html != before:
                 yield Rendered(index, Block(line_count(source), html))
 

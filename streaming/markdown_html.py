@@ -25,7 +25,7 @@ from markdown_it.token import Token
 
 from streaming.highlighting import CLASSES, highlight
 
-RENDERER_VERSION: Final = 1
+RENDERER_VERSION: Final = 2
 """To be raised whenever the same source gives other HTML: rows of older versions are rendered again."""
 
 BLOCK_MAX_CHARS: Final = 32_768
@@ -43,6 +43,7 @@ _TAG_NAMES: Final = "a blockquote br code div em h3 h4 h5 h6 hr li ol p pre s sp
 TAGS: Final = frozenset(_TAG_NAMES.split())
 ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
     "a": frozenset({"href", "rel", "target"}),
+    **dict.fromkeys(("h3", "h4", "h5", "h6"), frozenset({"data-level"})),
     "ol": frozenset({"start"}),
     "pre": frozenset({"tabindex", "data-language"}),
     "th": frozenset({"scope"}),
@@ -57,10 +58,13 @@ _ADDRESS: Final = re.compile(r"https?://[^/?#]|mailto:[^?]", re.IGNORECASE)
 _LANGUAGE: Final = re.compile(r"[a-z0-9+-]{1,20}")
 _MARKS: Final = re.compile(r"[\[\]!*_~`<&\\|]")
 _ESCAPED_IN_JSON: Final = re.compile(r'["\\\n\t]')
-#: A page has its own headings above those of an answer.
-_HEADINGS: Final = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
+#: The page's own headings: its title, and who wrote the answer.
+_LEVELS_OF_THE_PAGE: Final = 2
+_HEADING: Final = re.compile(r'<h[3-6] data-level="([1-6])">')
 
 References = dict[str, Any]
+Outline = tuple[int, ...]
+"""The headings under which a line stands, from the outermost: their levels as the answer writes them."""
 
 
 def _may_link(url: str) -> bool:
@@ -104,10 +108,12 @@ class _Renderer(RendererHTML):
         return f"{_host(str(tokens[opening].attrs.get('href', '')), shown)}</a>"
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return f"<{_HEADINGS[tokens[idx].tag]}>"
+        level = int(tokens[idx].tag.removeprefix("h"))
+        env["outline"] = _under(env["outline"], level)
+        return f'<{_tag(env["outline"])} data-level="{level}">'
 
     def heading_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return f"</{_HEADINGS[tokens[idx].tag]}>\n"
+        return f"</{_tag(env['outline'])}>\n"
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return '<div class="table"><table>\n'
@@ -120,6 +126,22 @@ class _Renderer(RendererHTML):
 
     def td_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return f"<td{_alignment(tokens[idx])}>"
+
+
+def _under(outline: Outline, level: int) -> Outline:
+    return (*(outer for outer in outline if outer < level), level)
+
+
+def _tag(outline: Outline) -> str:
+    """Of the heading that was last. Models often begin with the second or third level; a page may skip none."""
+    return f"h{min(_LEVELS_OF_THE_PAGE + len(outline), 6)}"
+
+
+def outline_after(html: str, outline: Outline) -> Outline:
+    """Under which headings stands what follows this block?"""
+    for level in _HEADING.findall(html) if "<h" in html else ():
+        outline = _under(outline, int(level))
+    return outline
 
 
 def _is_within_link(tokens: Sequence[Token], idx: int) -> bool:
@@ -172,8 +194,8 @@ def parse_blocks(source: str, references: References) -> tuple[list[Token], Refe
     return tokens, env["references"]
 
 
-def render(source: str, tokens: list[Token], references: References) -> str | None:
-    """HTML of the blocks whose tokens these are; None if that is too much."""
+def render(source: str, tokens: list[Token], references: References, outline: Outline = ()) -> str | None:
+    """HTML of the blocks whose tokens these are; None if that is too much. `outline`: where they stand."""
     if not _is_bearable(source, tokens):
         return None
     parser = _parser()
@@ -182,7 +204,7 @@ def render(source: str, tokens: list[Token], references: References) -> str | No
     for step in (parse_inlines, linkify, text_join):
         step(state)
     for limits in ({}, {"plain_code": True}):
-        html: str = parser.renderer.render(tokens, parser.options, env | limits)
+        html: str = parser.renderer.render(tokens, parser.options, env | limits | {"outline": outline})
         if len(html) <= HTML_MAX_BYTES and json_bytes(html := sanitise(html)) <= HTML_MAX_BYTES:
             return html
     return None

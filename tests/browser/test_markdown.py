@@ -23,12 +23,13 @@ async ([source, blocks]) => {
   const answer = new AnswerText(element);
   for (const character of source) answer.append(character);
   const heightOf = () => element.getBoundingClientRect().height;
-  const before = { height: heightOf(), text: element.textContent };
+  const headings = () => [...element.querySelectorAll("[data-level]")].map(({ tagName }) => tagName).join(" ");
+  const before = { height: heightOf(), text: element.textContent, headings: headings() };
   answer.finish();
   answer.commit(blocks);
   for (const button of element.querySelectorAll("button")) button.remove();
   const open = element.querySelector(".tail").childElementCount;
-  return { before, after: { height: heightOf(), text: element.textContent }, open };
+  return { before, after: { height: heightOf(), text: element.textContent, headings: headings() }, open };
 }
 """
 
@@ -36,9 +37,9 @@ _ALLOWED = """
 const ALLOWED = {
   A: ["href", "rel", "target"], OL: ["start"], PRE: ["tabindex", "role", "aria-label", "data-language"],
   TH: ["scope", "class"], TD: ["class"], DIV: ["class", "tabindex", "role", "aria-label"], SPAN: ["class"],
-  BUTTON: ["class", "type"],
+  BUTTON: ["class", "type"], H3: ["data-level"], H4: ["data-level"], H5: ["data-level"], H6: ["data-level"],
 };
-const PLAIN = "BLOCKQUOTE BR CODE EM H3 H4 H5 H6 HR LI P S STRONG TABLE TBODY THEAD TR UL";
+const PLAIN = "BLOCKQUOTE BR CODE EM HR LI P S STRONG TABLE TBODY THEAD TR UL";
 for (const tag of PLAIN.split(" ")) ALLOWED[tag] = [];
 const judge = (element) => [...element.querySelectorAll("*")].flatMap((one) => [
   ...(ALLOWED[one.tagName] ? [] : [one.outerHTML]),
@@ -72,6 +73,7 @@ def blocks_of(source: str) -> list[dict[str, Any]]:
         "> quoted\n> lines\n>\n> - in a list\n\nafter\n",
         "| a | b |\n|---|--:|\n| 1 | `2` |\n| **3** | 4 |\n\nafter\n",
         "Title\n=====\n\nSub\n---\n\ntext\n\n---\n\nend\n",
+        "## Part\n\n> #### In it\n\n- ### Third\n\n## Part\n\n# Title\n\n###### Last\n",
         "~~~\nnever closed\n\n",
         "5. five\n6. six\n\n* star\n",
     ],
@@ -80,6 +82,7 @@ def test_a_block_takes_the_place_of_its_preview_without_a_jump(ann: Person, sour
     seen = ann.page.evaluate(_TEXT, [source, blocks_of(source)])
     assert seen["open"] == 0, "all of it is blocks"
     assert abs(seen["before"]["height"] - seen["after"]["height"]) <= 3
+    assert seen["before"]["headings"] == seen["after"]["headings"]
     assert "".join(seen["before"]["text"].split()) == "".join(seen["after"]["text"].split())
 
 

@@ -26,15 +26,18 @@ def test_an_answer_is_rendered_when_its_page_is_opened_and_only_once(answered: A
     assert selectors.messages_by_id([answer.pk])[0]["html"] is None
     client.force_login(ann)
     page = client.get(f"/conversations/{conversation.pk}/").content.decode()
-    assert "data-rich><h3>Title</h3>\n<p>&lt;b&gt;text&lt;/b&gt;</p>" in page
-    assert selectors.messages_by_id([answer.pk])[0]["html"] == "<h3>Title</h3>\n<p>&lt;b&gt;text&lt;/b&gt;</p>\n"
+    assert 'data-rich><h3 data-level="1">Title</h3>\n<p>&lt;b&gt;text&lt;/b&gt;</p>' in page
+    assert (
+        selectors.messages_by_id([answer.pk])[0]["html"]
+        == '<h3 data-level="1">Title</h3>\n<p>&lt;b&gt;text&lt;/b&gt;</p>\n'
+    )
 
 
 def test_the_copy_of_an_answer_is_rendered_too(answered: Any, client: Any) -> None:
     ann, conversation, _ = answered
     group = people.add_participant(ann, conversation.pk, make_person("bob").username).conversation
     client.force_login(ann)
-    assert "data-rich><h3>Title</h3>" in client.get(f"/conversations/{group}/").content.decode()
+    assert 'data-rich><h3 data-level="1">Title</h3>' in client.get(f"/conversations/{group}/").content.decode()
     messages = client.get(f"/conversations/{group}/messages/").json()["messages"]
     assert [message["html"] is None for message in messages] == [True, False]
 
@@ -64,5 +67,6 @@ def test_blocks_of_another_version_are_rendered_again(answered: Any, monkeypatch
     assert messages[-1]["html"] is None
     late_rendering.render_late(messages)
     after = Generation.objects.get(pk=answer.generation_id).blocks
-    assert (before[:3], after[:4]) == ("[1,", "[99,")
+    assert not before.startswith("[99,")
+    assert after.startswith("[99,")
     assert selectors.message_page(conversation.pk).messages[-1]["html"] == messages[-1]["html"]

@@ -35,7 +35,7 @@ async def test_blocks_stand_in_the_log_behind_their_text_and_in_the_row(engine: 
     stored = await engine.assert_replay_equals_text(generation_id)
     html = answer_html(stored.text, stored.blocks)
     assert html is not None
-    assert html.startswith("<h3>Title</h3>\n<p>Some <strong>text</strong> and<br>\nmore.</p>\n<ul>")
+    assert html.startswith('<h3 data-level="1">Title</h3>\n<p>Some <strong>text</strong> and<br>\nmore.</p>\n<ul>')
     assert '<span class="m">1' in html
     assert 'href="https://example.org/"' in html
 
@@ -48,7 +48,7 @@ async def test_a_running_answer_has_its_finished_blocks_in_the_row(engine: Engin
         return decode((await row(generation_id)).blocks)
 
     blocks = await until(saved)
-    assert blocks[0].html == "<h3>One</h3>\n"
+    assert blocks[0].html == '<h3 data-level="1">One</h3>\n'
     stored = await row(generation_id)
     assert sum(block.lines for block in blocks) <= stored.text.count("\n")
     call.finish()

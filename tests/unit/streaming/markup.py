@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-PLAIN_TAGS = "blockquote br code em h3 h4 h5 h6 hr li p s strong table tbody thead tr ul"
+PLAIN_TAGS = "blockquote br code em hr li p s strong table tbody thead tr ul"
 ALLOWED: dict[str, set[str]] = {
     "a": {"href", "rel", "target"},
+    **{f"h{level}": {"data-level"} for level in (3, 4, 5, 6)},
     "ol": {"start"},
     "pre": {"tabindex", "data-language"},
     "th": {"scope", "class"},

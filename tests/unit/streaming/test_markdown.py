@@ -14,7 +14,8 @@ from streaming.markdown import Block, BlockRenderer, Rendered, fold, line_count,
 #: Lines that open, go on with, interrupt or end each other in every way that Markdown knows.
 LINES = (
     "text with **bold** and `code`\n", "another line\n", "\n", "\n", "\n", "   \n", "# heading\n", "## see [a]\n",
-    "#no\n", "- item\n", "- item\n", "  more of it\n", "* star\n", "+ plus\n", "1. one\n", "2. two\n", "10) ten\n",
+    "#### deep\n", "#no\n", "- item\n", "- item\n",
+    "  more of it\n", "* star\n", "+ plus\n", "1. one\n", "2. two\n", "10) ten\n",
     "   - nested\n", "-\n", "> quote\n", "> - in it\n", ">\n", "lazy\n", "```python\n", "x = 1\n", "```\n",
     "````\n", "~~~\n", "    indented\n", "\ttab\n", "---\n", "***\n", "===\n", "| a | b |\n", "|---|---|\n",
     "| 1 | 2 |\n", "[a]: http://a.example\n", "'title'\n", "[b]: http://b.example\n", "[a] and [b]\n",
@@ -48,7 +49,11 @@ def written(text: str, sizes: list[int]) -> list[Block]:
 def whole(text: str) -> str:
     """All at once, as markdown-it parses a document."""
     tokens, references = markdown_html.parse_blocks(text, {})
-    return "".join(markdown_html.render(text, group, references) or "" for group in markdown._top_level(tokens))
+    parts, outline = list[str](), ()
+    for group in markdown._top_level(tokens):
+        parts.append(markdown_html.render(text, group, references, outline) or "")
+        outline = markdown_html.outline_after(parts[-1], outline)
+    return "".join(parts)
 
 
 def html_of(blocks: list[Block]) -> str:
@@ -94,7 +99,7 @@ def test_a_finished_block_comes_with_the_line_that_proves_it() -> None:
     renderer = BlockRenderer()
     assert not renderer.push("# Title")
     assert renderer.push("\n")
-    assert renderer.render() == [Rendered(0, Block(1, "<h3>Title</h3>\n"))]
+    assert renderer.render() == [Rendered(0, Block(1, '<h3 data-level="1">Title</h3>\n'))]
     assert not renderer.push("A paragraph\nof two lines\n")
     assert not renderer.push("\n")
     assert renderer.push("next\n")

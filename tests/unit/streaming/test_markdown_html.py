@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import time
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streaming.markdown import render_document
-from streaming.markdown_html import HTML_MAX_BYTES, json_bytes, parse_blocks, plain, render, sanitise
+from streaming.markdown_html import HTML_MAX_BYTES, json_bytes, outline_after, parse_blocks, plain, render, sanitise
 from tests.unit.streaming.hostile_markdown import BOMBS, HOSTILE
 from tests.unit.streaming.markup import judge
 
@@ -20,8 +23,7 @@ def shown(source: str) -> str:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("# One\n", "<h3>One</h3>"),
-        ("###### Six\n", "<h6>Six</h6>"),
+        ("# One\n", '<h3 data-level="1">One</h3>'),
         ("a **b** *c* ~~d~~ `e`", "<p>a <strong>b</strong> <em>c</em> <s>d</s> <code>e</code></p>"),
         ("one\ntwo", "<p>one<br>\ntwo</p>"),
         ("3. c", '<ol start="3">\n<li>c</li>\n</ol>'),
@@ -167,7 +169,31 @@ def test_long_code_loses_its_colours_before_it_loses_its_place() -> None:
     assert html.unescape(page).count("x = f(1) + g(2)\n") == 1_100
 
 
-def test_headings_keep_their_order() -> None:
-    levels = [shown("#" * level + " x")[:3] for level in range(1, 7)]
-    assert all(first <= second for first, second in pairwise(levels))
-    assert levels[0] == "<h3"
+@pytest.mark.parametrize(
+    ("written", "shown_as"),
+    [
+        ((1, 2, 3), (3, 4, 5)),
+        ((2, 2, 3, 2), (3, 3, 4, 3)),
+        ((3, 6, 3, 1, 2), (3, 4, 3, 3, 4)),
+        ((6,), (3,)),
+        ((1, 2, 3, 4, 5, 6, 2), (3, 4, 5, 6, 6, 6, 4)),
+    ],
+)
+def test_headings_stand_below_those_of_the_page_and_skip_no_level(
+    written: tuple[int, ...], shown_as: tuple[int, ...]
+) -> None:
+    page = shown("text\n\n".join(f"{'#' * level} x\n" for level in written))
+    assert tuple(map(int, re.findall("<h([1-6])", page))) == shown_as
+    assert tuple(map(int, re.findall(r'data-level="(\d)"', page))) == written
+
+
+@given(
+    st.lists(st.sampled_from(["# a\n", "## b\n", "> ### c\n", "- #### d\n", "e\n=\n", "f\n-\n", "\n", "g\n", "---\n"]))
+)
+def test_no_heading_of_any_answer_skips_a_level(lines: list[str]) -> None:
+    levels = [2, *map(int, re.findall("<h([1-6])", shown("".join(lines))))]
+    assert all(3 <= below <= above + 1 for above, below in pairwise(levels))
+
+
+def test_an_answer_cannot_name_a_level_that_it_does_not_have() -> None:
+    assert outline_after(shown('<h3 data-level="1">x</h3>\n\n`<h3 data-level="1">`'), ()) == ()

@@ -16,6 +16,7 @@ const ATTRIBUTES = {
   "A href": /^(?:https?:\/\/[^/?#]|mailto:[^?])/i,
   "A rel": /^noopener noreferrer nofollow$/,
   "A target": /^_blank$/,
+  ...Object.fromEntries(["H3", "H4", "H5", "H6"].map((tag) => [`${tag} data-level`, /^[1-6]$/])),
   "OL start": /^\d{1,9}$/,
   "PRE tabindex": /^0$/,
   "PRE data-language": /^[a-z0-9+-]{1,20}$/,
@@ -25,7 +26,7 @@ const ATTRIBUTES = {
 /** What browsers with a sanitiser of their own are told. */
 const SANITIZER = {
   elements: [...TAGS].map((tag) => tag.toLowerCase()),
-  attributes: ["href", "rel", "target", "start", "tabindex", "data-language", "scope", "class"],
+  attributes: ["href", "rel", "target", "start", "tabindex", "data-language", "data-level", "scope", "class"],
 };
 
 /** Nodes made of `html`, for the page. In a document of its own nothing runs and nothing is fetched. */

@@ -130,7 +130,7 @@ export class TailPreview {
     if (place.header?.includes("|") && DELIMITERS.test(line)) return this.#table(line);
     const underline = UNDERLINE.exec(line);
     if (underline === null || place.lists.length > 0) return false;
-    const heading = create(underline[1].startsWith("=") ? "h3" : "h4");
+    const heading = this.#headingOf(underline[1].startsWith("=") ? 1 : 2);
     heading.append(...place.leaf.childNodes);
     place.leaf.replaceWith(heading);
     this.#close();
@@ -173,9 +173,19 @@ export class TailPreview {
   }
 
   #heading(parent, [, marks, text], isOpen) {
-    const heading = create(`h${Math.min(marks.length + 2, 6)}`);
+    const heading = this.#headingOf(marks.length);
     appendInline(heading, text.replace(/[ \t]+#+[ \t]*$/, ""), isOpen);
     this.#single(parent, heading);
+  }
+
+  /** As streaming/markdown_html.py does it: below the headings of the page, and no level is skipped. */
+  #headingOf(level) {
+    const answer = this.#root.closest(".message-text") ?? this.#root;
+    let outline = [];
+    for (const { dataset } of answer.querySelectorAll("[data-level]")) outline = under(outline, Number(dataset.level));
+    const heading = create(`h${Math.min(under(outline, level).length + 2, 6)}`);
+    heading.dataset.level = level;
+    return heading;
   }
 
   #paragraph(parent, text, isOpen) {
@@ -312,6 +322,11 @@ export class TailPreview {
     this.#put(element, row);
     return true;
   }
+}
+
+/** The headings above one of this level, and itself. */
+function under(outline, level) {
+  return [...outline.filter((outer) => outer < level), level];
 }
 
 function widthOf(line) {
