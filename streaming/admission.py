@@ -45,14 +45,13 @@ async def refusal(user_id: int, entry: ModelEntry) -> Refused | None:
     try:
         async with asyncio.timeout(conf.get().enqueue_timeout_s):
             preview = await lanes.store(lane).preview(str(user_id))
-            limits = await database.call(estimates.limits_of, lane)
-            if limits.user_queue is not None and preview.own_waiting >= limits.user_queue:
+            if preview.is_own_full:
                 first = await database.call(lane_tickets.first_place, user_id, lane)
                 return _own_full(entry, preview, board, first)
     except (TimeoutError, OSError, RedisError, LaneLost, DatabaseError) as error:
         log.warning("the waits of lane %s are not known (%s)", lane, type(error).__name__)
         return None
-    if limits.queue_max is not None and preview.waiting >= limits.queue_max:
+    if preview.is_full:
         return _full(entry, board)
     return None if board is None else _too_long(entry, preview, board)
 
@@ -97,4 +96,6 @@ def in_words(seconds: float) -> str:
     """The same in all languages."""
     if seconds < 5:
         return "< 5 s"
-    return f"{round(seconds / 5) * 5} s" if seconds < 90 else f"{round(seconds / 60)} min"
+    if seconds < 90:
+        return f"{round(seconds / 5) * 5} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"

@@ -32,9 +32,10 @@ async def apply(name: str, limits: LaneLimits) -> bool:
     return await _ask(name, configure)
 
 
-async def unblock(name: str) -> bool:
-    """Let a lane go on that a provider's refusal closed. Never raises; False: nothing changed."""
-    return await _ask(name, LaneStore.unblock)
+async def unblock(name: str, *, reopen: bool) -> bool:
+    """Let a lane go on that a provider's refusal blocked; `reopen`: or closed for a while. Never raises; False: nothing
+    changed."""
+    return await _ask(name, lambda lane: lane.unblock(reopen=reopen))
 
 
 async def hold(name: str, order: Hold) -> bool:

@@ -78,7 +78,7 @@ class LaneStore:
 
     async def preview(self, user: str) -> Preview:
         _, result, _ = await self._call(_QUEUE, "preview", user)
-        return Preview(*result)
+        return Preview(*result[:4], *(None if most < 0 else most for most in result[4:]))
 
     async def standings(self, tickets: Sequence[str]) -> list[Standing | None]:
         _, result, _ = await self._call(_QUEUE, "places", *tickets)
@@ -150,8 +150,9 @@ class LaneStore:
     async def release(self) -> Drained:
         return (await self._answer(_PROVIDER, "release", DRAIN_MAX)).drained
 
-    async def unblock(self) -> Drained:
-        return (await self._answer(_PROVIDER, "unblock", DRAIN_MAX)).drained
+    async def unblock(self, *, reopen: bool = False) -> Drained:
+        """`reopen`: whatever else the provider closed goes on as well."""
+        return (await self._answer(_PROVIDER, "unblock", DRAIN_MAX, int(reopen))).drained
 
     # Building it from rows
 

@@ -116,12 +116,22 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a new ticket of this user would meet."""
+    """What a new ticket of this user would meet, and the limits of those who wait. None: no such limit."""
 
     tag: int
     own_waiting: int
     own_running: int
     waiting: int
+    user_queue: int | None
+    queue_max: int | None
+
+    @property
+    def is_own_full(self) -> bool:
+        return self.user_queue is not None and self.own_waiting >= self.user_queue
+
+    @property
+    def is_full(self) -> bool:
+        return self.queue_max is not None and self.waiting >= self.queue_max
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,15 +77,16 @@ def release(lane: str) -> None:
     Lane.objects.filter(pk=lane).update(held="", held_reason="", held_until=None)
 
 
-def apply_order(lane: str) -> bool:
-    """As the row says it now; without an order nothing blocks it any more. Never raises; False: the pacer brings the
-    order into force within a second of Redis' return, and what a provider's refusal closed stays closed."""
+def apply_order(lane: str, *, reopen: bool = False) -> bool:
+    """As the row says it now; without an order nothing blocks it any more, and with `reopen` it does not wait either
+    until the provider wants to be asked again. Never raises; False: the pacer brings the order into force within a
+    second of Redis' return, and what a provider's refusal closed stays closed."""
     order = Lane.objects.get(pk=lane).hold()
 
     async def apply() -> bool:
         if order is not None:
             return await lane_settings.hold(lane, order)
-        return await lane_settings.release(lane) and await lane_settings.unblock(lane)
+        return await lane_settings.release(lane) and await lane_settings.unblock(lane, reopen=reopen)
 
     if not redis_client.ask(lambda _: apply(), 2 * lane_settings.APPLY_TIMEOUT_S + 1):
         return False

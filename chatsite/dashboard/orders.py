@@ -120,17 +120,19 @@ def _hold(kind: Any, done: Any) -> Callable[[Given], Done]:
 
 
 def _release(given: Given) -> Done:
+    """An order first; without one, what the provider closed: it may have asked for a day."""
+    reopen = given.target.hold() is None
     with transaction.atomic():
         steering.release(given.target.pk)
         audit.note(given.request, given.target, "Resumed", given.why)
-    done = _in_force(given.target.pk, _("The lane goes on."))
+    done = _in_force(given.target.pk, _("The lane goes on."), reopen=reopen)
     if done.is_late and given.target.blocked_reason:  # the lane alone knows: its row would only repeat it
         return Done(_("Redis cannot be reached just now, so the lane is still blocked. Try again."), is_late=True)
     return done
 
 
-def _in_force(lane: str, message: Any) -> Done:
-    if steering.apply_order(lane):
+def _in_force(lane: str, message: Any, *, reopen: bool = False) -> Done:
+    if steering.apply_order(lane, reopen=reopen):
         return Done(str(message))
     later = _("Redis cannot be reached just now. This is saved, and comes into force within a second of its return.")
     return Done(later, is_late=True)

@@ -5,7 +5,8 @@
 -- observe    ticket admission limit (budget limit remaining window_ms)… → OK {budget, old limit, new limit, …} adopted
 --            ticket '' for a refusal; else the provider took this ticket's request
 -- pause      wait_ms factor jitter_ms budget   → OK {until}   · overload wait_ms jitter_ms → OK {until}
--- block      reason (a sentence)       → OK    · unblock limit → OK
+-- block      reason (a sentence)       → OK    · unblock limit reopen → OK; reopen '1' also ends the provider's pause, and has one probe
+--            tried after an overload: an administrator knows better than a Retry-After of a day
 -- hold       pause or drain, why (a sentence), until ms or ''  → OK: an administrator's order; running ones go on
 -- release    limit                     → OK: the order is withdrawn
 local WINDOW_MS = 60000
@@ -91,6 +92,10 @@ elseif OP == 'release' then
 
 elseif OP == 'unblock' then
   put('blocked', nil)
+  if ARGV[3] == '1' then
+    put('pause_until', nil)
+    if state.breaker_until then put('breaker_until', min(now, num('breaker_until'))) end
+  end
   return reply('OK', nil, arg(2))
 end
 return redis.error_reply('unknown operation ' .. OP)

@@ -4,7 +4,8 @@
 -- cancel   ticket limit → CANCELLED (gave its place back) · FLAGGED (handed over: start will refuse) · RUNNING · GONE
 -- remove   ticket limit → OK · GONE; whatever its state: its row has ended and nobody else will settle it
 -- drain    limit
--- preview  user → OK {tag a new ticket would get, user's waiting, user's in flight, all waiting}
+-- preview  user → OK {tag a new ticket would get, user's waiting, user's in flight, all waiting, most of a user's waiting,
+--          most of all waiting (-1: no such limit)}
 -- places   ticket… → OK {state, tag, seq, ahead, …}; state '' for an unknown one, ahead -1 if it is not in the order
 local function place(id, ticket)
   local ahead = ticket.state == 'q' and call('ZRANK', ORDER, member(id, ticket)) or -1
@@ -68,7 +69,9 @@ elseif OP == 'drain' then
 
 elseif OP == 'preview' then
   local user = ARGV[2]
-  return reply('OK', {next_tag(user), counted(user, 'q'), counted(user, 'n'), waiting()})
+  return reply('OK', {
+    next_tag(user), counted(user, 'q'), counted(user, 'n'), waiting(), num('user_queue', -1), num('queue_max', -1),
+  })
 
 elseif OP == 'places' then
   local found = {}

@@ -13,9 +13,9 @@ from django.test import Client
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from streaming import dispatcher, lanes
+from streaming import dispatcher, lanes, steering
 from streaming.lane_limits import LaneLimits
-from streaming.lane_values import Ticket
+from streaming.lane_values import Penalty, Ticket
 from streaming.models import Announcement, Lane, TokenBudget, TokenSpend
 from tests.engine import SETTINGS
 from tests.integration.streaming.lane_bed import LaneBed
@@ -161,6 +161,27 @@ def test_a_blocked_lane_goes_on_when_an_administrator_says_so(
     assert "The lane goes on." in resume(admin)
     assert started == ["first"]
     assert Lane.objects.get().blocked_reason == ""
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_pause_of_the_providers_ends_with_the_second_word_of_an_administrator_who_paused_it_too(
+    admin: Client, valkey: Valkey, started: list[str], is_held: bool
+) -> None:
+    async def paused(lane: LaneBed) -> None:
+        await lane.build()
+        await lane.store.punish(Penalty("limit", wait_s=86_400.0))
+        await lane.enqueue("first")
+
+    admin.get("/admin/streaming/lane/")
+    in_kitchen(valkey, paused)
+    if is_held:
+        steering.hold("kitchen", "pause", "They called.")
+        resume(admin)
+        assert started == []
+    page = admin.get("/admin/lanes/").text
+    assert all(order in page for order in ("resume-lane", "pause-lane", "drain-lane"))
+    resume(admin)
+    assert started == ["first"]
 
 
 def test_a_lane_that_cannot_be_asked_stays_blocked(admin: Client) -> None:

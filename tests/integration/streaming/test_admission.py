@@ -131,6 +131,18 @@ async def test_a_burst_that_the_newest_board_has_not_seen_fills_a_short_line(eng
     assert refused.value.code == "queue_full"
 
 
+async def test_a_line_that_an_administrator_made_longer_is_longer_at_once(engine: Engine, feed: Feed) -> None:
+    """This process learns the lanes' rows once a minute."""
+    await set_limits(user_queue=2, queue_max=2, concurrency=0)
+    await in_line(engine, 2)
+    await limit(user_queue=3, queue_max=3, concurrency=0)
+    await services.check_wait(await owner(), "scripted")
+    await limit(user_queue=1, queue_max=None, concurrency=0)
+    with pytest.raises(Refused) as refused:
+        await services.check_wait(await owner(), "scripted")
+    assert refused.value.code == "queue_full"
+
+
 async def test_ones_own_full_line_says_when_there_is_room_and_names_the_others(engine: Engine, feed: Feed) -> None:
     """When the first of one's own starts, which need not be the first of all."""
     await set_limits(user_queue=2, concurrency=0)
@@ -205,6 +217,8 @@ async def test_an_unknown_model_is_refused_as_ever(feed: Feed) -> None:
         (89, "90 s"),
         (100, "2 min"),
         (600, "10 min"),
+        (7199, "120 min"),
+        (86_400, "24 h"),
     ],
 )
 def test_waits_in_words(seconds: float, words: str) -> None:

@@ -160,6 +160,22 @@ class TestBlock:
         assert (await lane.snapshot()).blocked == "The account has reached its spending limit."
         assert [t.generation_id for t in (await lane.store.unblock()).admitted] == ["g1"]
 
+    async def test_a_pause_of_a_day_ends_when_an_administrator_says_so(self, lane: LaneBed) -> None:
+        await lane.build()
+        await lane.store.punish(Penalty("limit", wait_s=86_400.0))
+        assert (await lane.enqueue("g1")).drained.why == "paused"
+        assert (await lane.store.unblock()).admitted == []
+        assert [t.generation_id for t in (await lane.store.unblock(reopen=True)).admitted] == ["g1"]
+
+    async def test_after_an_overload_of_a_day_one_probe_is_tried(self, lane: LaneBed) -> None:
+        await lane.build()
+        await lane.store.punish(Penalty("overload", wait_s=86_400.0))
+        for name in ("g1", "g2"):
+            assert (await lane.enqueue(name)).drained.why == "overloaded"
+        assert (await lane.store.unblock()).admitted == []
+        assert [t.generation_id for t in (await lane.store.unblock(reopen=True)).admitted] == ["g1"]
+        assert (await lane.store.drain()).why == "probing"
+
 
 class TestConfiguration:
     async def test_it_is_applied_at_once(self, lane: LaneBed) -> None:
