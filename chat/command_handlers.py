@@ -33,13 +33,15 @@ from chat.sockets import ChatSocket, conversation_group, person_group
 from chat.waits import check_wait
 from streaming import database, fanout, hub
 from streaming import services as streaming
-from streaming.errors import Refused
+from streaming.errors import Refused, Sentence
 from streaming.hooks import AfterEnd
 from streaming.hub import Membership, NotProven
 from streaming.subscription import SubscriptionOpened
 
 CONVERSATIONS_PER_SOCKET: Final = 20
 STREAMS_PER_SOCKET: Final = 40
+CONVERSATIONS_MAX: Final = "One socket watches at most %(count)s conversations."
+STREAMS_MAX: Final = "One socket watches at most %(count)s answers."
 TYPING_PERIOD_S: Final = 2.0
 #: How long a new answer's group is kept open for those who are about to subscribe.
 PREPARED_S: Final = 5.0
@@ -111,7 +113,7 @@ class CommandHandlers:
         socket, generation = self._socket, str(command.generation)
         home = await database.call(access_stream, socket.user, command.generation)
         if generation not in socket.streams and len(socket.streams) >= STREAMS_PER_SOCKET:
-            raise Refused(f"One socket watches at most {STREAMS_PER_SOCKET} answers.", code="too_many")
+            raise Refused([Sentence(STREAMS_MAX, {"count": STREAMS_PER_SOCKET})], code="too_many")
         socket.stream_homes[generation] = str(home)
 
         def opened(stream: SubscriptionOpened) -> None:
@@ -133,7 +135,7 @@ class CommandHandlers:
         await database.call(access_conversation, socket.user, command.conversation)
         socket.leave_conversation(key)
         if len(socket.conversations) >= CONVERSATIONS_PER_SOCKET:
-            raise Refused(f"One socket watches at most {CONVERSATIONS_PER_SOCKET} conversations.", code="too_many")
+            raise Refused([Sentence(CONVERSATIONS_MAX, {"count": CONVERSATIONS_PER_SOCKET})], code="too_many")
         feed = _Feed(socket)
         group = conversation_group(key)
         socket.conversations[key] = membership = hub.get().join(group, feed.receive)

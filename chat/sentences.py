@@ -1,7 +1,8 @@
 """Sentences of the server that reach people through frames and rows, for translators.
 
 Frames and rows carry them in English: one frame goes to readers of many languages, and the engine knows none of them.
-Pages look them up when they are shown, and put values in the places of their names. The budgets' own stay English.
+Pages look them up when they are shown, and put values in the places of their names. A row keeps one text: how an answer
+ended stays English if it says values.
 """
 
 from __future__ import annotations
@@ -107,6 +108,33 @@ SENTENCES: Final = (
     _("Too many questions wait for %(model)s."),
     _("%(model)s would begin to answer in about %(time)s: too long to wait."),
     _("Others now: %(others)s."),
+    _("Of your %(whole)s tokens for today, %(left)s are left."),
+    _("Of your %(whole)s tokens for this month, %(left)s are left."),
+    _("Of your %(whole)s for today, %(left)s are left."),
+    _("Of your %(whole)s for this month, %(left)s are left."),
+    _("Of the %(whole)s tokens that everybody here together has for today, %(left)s are left."),
+    _("Of the %(whole)s tokens that everybody here together has for this month, %(left)s are left."),
+    _("Of the %(whole)s that everybody here together has for today, %(left)s are left."),
+    _("Of the %(whole)s that everybody here together has for this month, %(left)s are left."),
+    _("This question may use up to %(asked)s, but your whole budget for today is %(whole)s."),
+    _("This question may use up to %(asked)s, but your whole budget for this month is %(whole)s."),
+    _("This question may use up to %(asked)s, but the whole budget of everybody here together for today is %(whole)s."),
+    _(
+        "This question may use up to %(asked)s, but the whole budget of everybody here together for this month is "
+        "%(whole)s."
+    ),
+    _("Ask something shorter or another model."),
+    _("%(held)s are held for answers that have not ended."),
+    _("This question may use up to %(asked)s."),
+    _("There is more at 00:00 UTC, in %(span)s."),
+    _("There is more on the first of next month, 00:00 UTC, in %(span)s."),
+    _("There is more on the first of next month, 00:00 UTC, in %(days)s days."),
+    _("There is no model %(model)s here."),
+    _("Known models: %(models)s."),
+    _("One socket watches at most %(count)s conversations."),
+    _("One socket watches at most %(count)s answers."),
+    _("%(count)s messages already wait for the answer to end. Send this one after it."),
+    _("Another version of this is shown now. Go back to this one first."),
     _("The server did not answer in time."),
     _("The connection broke before the server answered."),
     _("This is too long to be sent at once: 64 KB, which is about 20,000 Chinese or Japanese characters."),

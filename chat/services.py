@@ -7,6 +7,7 @@ the generations to start. Rows first: whatever happens to that second part, noth
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -17,9 +18,11 @@ from chat.access import Role, User, check_role, id_of
 from chat.command_fields import Wrong, read_message_text
 from chat.models import Conversation, Message
 from streaming import services as streaming
-from streaming.errors import Refused
+from streaming.errors import Refused, Sentence
 from streaming.hooks import AfterEnd
 from streaming.prepared import prepared
+
+MANY_WAIT: Final = "%(count)s messages already wait for the answer to end. Send this one after it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def _send(user: User, conversation_id: UUID, question: Message) -> Sent:
     waiting = answers.pending(conversation.pk) if is_asked else []
     if len(waiting) >= answers.PENDING_MAX:
         raise Refused(
-            f"{answers.PENDING_MAX} messages already wait for the answer to end. Send this one after it.",
+            [Sentence(MANY_WAIT, {"count": answers.PENDING_MAX})],
             code="too_many",
             retryable=True,
         )

@@ -45,6 +45,11 @@ class Share:
     reserved: int
 
     @property
+    def period(self) -> str:
+        """ "day" or "month"."""
+        return "month" if len(self.limit.key) == len("2026-11") else "day"
+
+    @property
     def left(self) -> int:
         return max(0, self.whole - self.used - self.reserved)
 

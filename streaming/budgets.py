@@ -10,7 +10,7 @@ conversation's, then the person's day and month, then the site's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -18,11 +18,10 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import gettext, ngettext
 
 from streaming import ledger, prices, providers
 from streaming.budget_limits import Limit, Share, limits_of, periods
+from streaming.budget_refusals import refusal
 from streaming.errors import Refused
 from streaming.models import Attempt, Generation, SiteSpend, TokenReservation, TokenSpend
 from streaming.prepared import Update, prepared, prepared_update
@@ -169,66 +168,8 @@ def _refusal(limit: Limit, amount: Amount) -> Refused:
         row = TokenSpend.objects.get(user_id=limit.user_id, period=limit.key)
     tokens = Share(limit, "tokens", limit.tokens, row.used, row.reserved)
     if amount.tokens > tokens.left:
-        return _refused(tokens, amount.tokens)
-    return _refused(Share(limit, "micro", limit.micro, row.used_micro, row.reserved_micro), amount.micro)
-
-
-def _refused(share: Share, asked: int) -> Refused:
-    limit, code = share.limit, "site_budget_spent" if share.is_site else "budget_spent"
-    words = {"asked": number(share.unit, asked), "whole": number(share.unit, share.whole), "period": limit.words}
-    if asked > share.whole:
-        never = (
-            gettext(
-                "This question may use up to {asked}, but the whole budget of everybody here together for {period} "
-                "is {whole}. Ask something shorter or another model."
-            )
-            if share.is_site
-            else gettext(
-                "This question may use up to {asked}, but your whole budget for {period} is {whole}. Ask something "
-                "shorter or another model."
-            )
-        )
-        return Refused(never.format(**words), code=code)
-    wait = max(timedelta(seconds=1), limit.ends_at - timezone.now())
-    held = gettext(" ({held} are held for answers that have not ended)").format(held=number(share.unit, share.reserved))
-    words |= {
-        "whole": told(share.unit, share.whole),
-        "left": number(share.unit, share.left),
-        "held": held if share.reserved else "",
-        "day": date_format(limit.ends_at, "j F"),
-        "span": span(wait),
-    }
-    sentence = (
-        gettext(
-            "Of the {whole} that everybody here together has for {period}, {left} are left{held}, and this question "
-            "may use up to {asked}. There is more on {day} at 00:00 UTC, in {span}."
-        )
-        if share.is_site
-        else gettext(
-            "Of your {whole} for {period}, {left} are left{held}, and this question may use up to {asked}. You get "
-            "new ones on {day} at 00:00 UTC, in {span}."
-        )
-    )
-    return Refused(sentence.format(**words), code=code, retryable=True, retry_after_s=wait.total_seconds())
-
-
-def number(unit: str, amount: int) -> str:
-    return f"${amount / 1_000_000:,.2f}" if unit == "micro" else f"{amount:,}"
-
-
-def told(unit: str, amount: int) -> str:
-    if unit == "micro":
-        return number(unit, amount)
-    return ngettext("{number} token", "{number} tokens", amount).format(number=number(unit, amount))
-
-
-def span(wait: timedelta) -> str:
-    minutes = -(-int(wait.total_seconds()) // 60)
-    if wait >= timedelta(days=2):
-        return ngettext("{days} day", "{days} days", wait.days).format(days=wait.days)
-    if minutes >= 60:
-        return gettext("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
-    return gettext("{minutes} min").format(minutes=minutes)
+        return refusal(tokens, amount.tokens)
+    return refusal(Share(limit, "micro", limit.micro, row.used_micro, row.reserved_micro), amount.micro)
 
 
 def _used(generation_id: UUID) -> Amount:

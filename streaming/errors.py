@@ -27,13 +27,16 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence with `values` in the places of their names, "%(count)s": pages say `text` in their language."""
+    """A sentence with `values` in the places of their names, "%(count)s": pages say `text` in their language, and write
+    numbers as it does."""
 
     text: str
     values: Mapping[str, str | int]
 
     def __str__(self) -> str:
-        return self.text % self.values
+        return self.text % {
+            name: f"{value:,}" if isinstance(value, int) else value for name, value in self.values.items()
+        }
 
 
 class StreamingError(Exception):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming import conf
-from streaming.errors import Refused
+from streaming.errors import Refused, Sentence
 from streaming.limit_rules import check_limits
 from streaming.price_rules import check_price
 from streaming.providers.base import ModelEntry, Provider
@@ -25,6 +25,8 @@ MODULES = {
     "openai": "streaming.providers.openai",
     "demo": "streaming.providers.demo",
 }
+UNKNOWN: Final = "There is no model %(model)s here."
+KNOWN: Final = "Known models: %(models)s."
 DIALECTS = ("chat", "responses")
 LANE_MAX_CHARS = 120
 #: What of `prompt.Sampling` a vendor's models take, by dialect. A model's `options["parameters"]` says otherwise for
@@ -55,8 +57,9 @@ def find(alias: str) -> ModelEntry:
     entries = catalogue()
     entry = next((entry for entry in entries if entry.alias == alias), None)
     if entry is None:
-        known = ", ".join(entry.alias for entry in entries) or "none"
-        raise Refused(f"There is no model {alias[:100]!r} here. Known models: {known}.", code="unknown_model")
+        known = ", ".join(entry.alias for entry in entries) or "–"
+        words = [Sentence(UNKNOWN, {"model": repr(alias[:100])}), Sentence(KNOWN, {"models": known})]
+        raise Refused(words, code="unknown_model")
     if entry.unavailable:
         raise Refused(entry.unavailable, code="model_unavailable")
     return entry

@@ -7,16 +7,18 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import chat
 import streaming
-from chat import access, changes, revalidation
+from chat import access, changes, command_handlers, revalidation
+from chat import services as chat_services
 from chat.command_fields import MESSAGE_MAX_CHARS
 from chat.instructions import SYSTEM_PROMPT_MAX_CHARS
 from chat.sentences import SENTENCES
-from streaming import admission, lifecycle, services
+from streaming import admission, budget_refusals, lifecycle, providers, services
 from streaming.errors import StreamingError
 from streaming.providers.refusals import VERDICTS
 
@@ -50,8 +52,15 @@ def test_every_error_that_people_may_read_stands_in_the_list_for_translators() -
     said |= {lifecycle.GOES_ON, changes.QUEUE_IS_AWAY, revalidation.REMOVED, *access._NEEDED.values()}
     said |= {services.TOO_MANY_LIVE, admission.OWN_WAITS, admission.OWN_WAIT, admission.FULL, admission.TOO_LONG}
     said |= {admission.OTHERS, f"That message is too long: at most {MESSAGE_MAX_CHARS:,} characters."}
+    said |= {providers.UNKNOWN, providers.KNOWN, chat_services.MANY_WAIT}
+    said |= {command_handlers.CONVERSATIONS_MAX, command_handlers.STREAMS_MAX}
+    said |= {*budget_refusals.LEFT.values(), *budget_refusals.NEVER.values(), *_constants(budget_refusals)}
     said |= {f"These instructions are too long: at most {SYSTEM_PROMPT_MAX_CHARS:,} characters."}
     assert said <= set(SENTENCES)
+
+
+def _constants(module: ModuleType) -> set[str]:
+    return {value for name, value in vars(module).items() if name.isupper() and isinstance(value, str)}
 
 
 def test_every_refusal_in_the_sources_stands_there_too() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from streaming import budgets
+from streaming import budget_refusals, budgets
 from streaming.budgets import Amount
 from streaming.errors import Refused
 from streaming.models import Attempt, Generation, TokenBudget, TokenReservation, TokenSpend
@@ -121,9 +121,12 @@ def test_a_refusal_says_how_much_is_left_and_when_there_is_more() -> None:
         reserve(500)
     assert refused.value.code == "budget_spent"
     assert refused.value.message == (
-        "Of your 1,000 tokens for today, 400 are left (600 are held for answers that have not ended), and this "
-        "question may use up to 500. You get new ones on 1 December at 00:00 UTC, in 2 h 30 min."
+        "Of your 1,000 tokens for today, 400 are left. 600 are held for answers that have not ended. This question may "
+        "use up to 500. There is more at 00:00 UTC, in 2 h 30 min."
     )
+    left, held, *_ = refused.value.sentences
+    assert left.values == {"whole": 1000, "left": 400}, "numbers, for pages to write as their readers do"
+    assert (held.text, held.values) == (budget_refusals.HELD, {"held": 600})
     assert (refused.value.retryable, refused.value.retry_after_s) == (True, 9000.0)
 
 
@@ -137,7 +140,7 @@ def test_a_question_that_never_fits_is_not_to_be_tried_again() -> None:
 def test_a_refused_month_leaves_the_day_as_it_was(settings: Any) -> None:
     settings.STREAMING = SETTINGS | {"user_tokens_per_day": 1000, "user_tokens_per_month": 1500}
     TokenSpend.objects.create(user_id=a_request().user_id, period="2026-11", used=1000)
-    with pytest.raises(Refused, match=r"for this month, 500 are left, .* on 1 December at 00:00 UTC, in 2 h 30 min"):
+    with pytest.raises(Refused, match=r"for this month, 500 are left.* first of next month, 00:00 UTC, in 2 h 30 min"):
         reserve(600)
     assert spends() == {"2026-11": (0, 1000)}
 
@@ -242,7 +245,7 @@ def test_a_month_is_waited_for_in_days(settings: Any, monkeypatch: pytest.Monkey
     settings.STREAMING = SETTINGS | {"user_tokens_per_month": 10}
     at(monkeypatch, datetime(2026, 12, 5, 12, tzinfo=UTC))
     reserve(10)
-    with pytest.raises(Refused, match="on 1 January at 00:00 UTC, in 26 days"):
+    with pytest.raises(Refused, match="on the first of next month, 00:00 UTC, in 26 days"):
         reserve(1)
 
 

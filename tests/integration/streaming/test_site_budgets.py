@@ -83,7 +83,7 @@ def test_without_a_site_budget_its_rows_are_not_touched(settings: Any) -> None:
 def test_money_is_held_and_booked(settings: Any) -> None:
     settings.STREAMING = SETTINGS | {"user_cost_per_day": "1.50"}
     row = reserve(10, 900_000)
-    with pytest.raises(Refused, match=r"Of your \$1.50 for today, \$0.60 are left \(\$0.90 are held") as refused:
+    with pytest.raises(Refused, match=r"Of your \$1.50 for today, \$0.60 are left. \$0.90 are held") as refused:
         reserve(10, 600_001)
     assert refused.value.code == "budget_spent"
     use(row, 10, 100_000)
