@@ -184,7 +184,8 @@ def plotted(page: str, labels: list[str]) -> str:
     """The page with this in its first chart, whatever there is to draw in a young demo."""
     data = escape(json.dumps({"labels": labels, "datasets": [{"label": "p50", "data": [1] * len(labels)}]}))
     canvas = f'<canvas class="chart" data-type="line" data-value="{data}" data-options="{{}}"></canvas>'
-    plot = f'<div class="ops-plot"><div class="ops-canvas">{canvas}</div></div>\n    <p class="ops-quiet ops-note"'
+    drawn = f'<div class="ops-canvas">{canvas}</div>' if labels else '<p class="ops-empty">Nothing in this time.</p>'
+    plot = f'<div class="ops-plot">{drawn}</div>\n    <p class="ops-quiet ops-note"'
     return re.sub(r'<div class="ops-plot">.*?<p class="ops-quiet ops-note"', lambda _: plot, page, count=1, flags=re.S)
 
 
@@ -212,3 +213,25 @@ def test_the_charts_keep_up_and_leave_the_reader_where_they_were(operator: Opera
     assert page.locator("tbody[data-old]").count() == 0
     assert page.locator(".ops-card details").first.get_attribute("open") is not None
     assert abs(page.evaluate(place) - 200) < 20, "less than a row"
+
+
+def test_a_chart_that_loses_its_data_says_so_in_words_and_is_drawn_again_when_there_is_some(operator: Operator) -> None:
+    page, rounds = operator.page, iter((["a"], [], ["b"]))
+
+    def refresh(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=plotted(answer.text(), next(rounds)))
+
+    page.route("**/dashboard/?part=charts", refresh)
+    page.clock.install()
+    page.goto(f"{operator.demo.url}admin/dashboard/")
+    labels = "() => String(Chart.getChart(document.querySelector('.ops-plot canvas'))?.data.labels)"
+    page.clock.run_for(61_000)
+    page.wait_for_function(f"() => ({labels})() === 'a'")
+    page.clock.run_for(61_000)
+    first = page.locator(".ops-plot").first
+    first.get_by_text("Nothing in this time.").wait_for()
+    assert first.locator("canvas").count() == 0, "no empty axes"
+    page.clock.run_for(61_000)
+    page.wait_for_function(f"() => ({labels})() === 'b'")
+    assert first.get_by_text("Nothing in this time.").count() == 0

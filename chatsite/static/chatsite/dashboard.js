@@ -1,10 +1,11 @@
 /**
  * The dashboard's charts keep up by themselves, at a calm pace. Only what they show changes: opened tables, places in
- * them, the focus and hidden lines stay as the reader left them. Chart.js is the admin's own, a global.
+ * them, the focus and hidden lines stay as the reader left them. A chart that has nothing to show any more says so in
+ * words, as it would on a fresh page; when there is something again, it is drawn anew. Chart.js is the admin's own, a
+ * global.
  */
 const PERIOD_MS = 60_000;
 const TIMEOUT_MS = 30_000;
-const NOTHING = { labels: [], datasets: [] };
 
 async function refresh() {
   if (document.hidden) return;
@@ -29,11 +30,12 @@ function show(fresh) {
 function renew(shown, fresh) {
   const [plot, newPlot] = parts(".ops-plot", shown, fresh);
   const [canvas, newCanvas] = parts("canvas", plot, newPlot);
-  if (canvas !== null) {
-    redraw(Chart.getChart(canvas), newCanvas === null ? NOTHING : JSON.parse(newCanvas.dataset.value));
-  } else if (newCanvas !== null) {
+  if (canvas !== null && newCanvas !== null) {
+    redraw(Chart.getChart(canvas), JSON.parse(newCanvas.dataset.value));
+  } else if (canvas !== null || newCanvas !== null) {
+    if (canvas !== null) Chart.getChart(canvas).destroy();
     plot.replaceWith(newPlot);
-    draw(newCanvas);
+    if (newCanvas !== null) draw(newCanvas);
   }
   const [note, newNote] = parts(".ops-note", shown, fresh);
   note.textContent = newNote.textContent;
