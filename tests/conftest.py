@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck, settings
 
 from tests import settings as test_settings
+from tests.empty_database import empty_databases
 from tests.valkey import Valkey
 
 # The same examples everywhere, however slow the machine: what landed green stays green. To search for new ones:
@@ -17,6 +19,13 @@ settings.register_profile(
     "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_ends() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_databases)
+        yield
 
 
 @pytest.fixture(scope="session")

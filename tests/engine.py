@@ -34,7 +34,7 @@ from streaming.states import TERMINAL, Status
 from streaming.writer import StreamWriter
 from tests.shown_blocks import assert_blocks_are_the_rows
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 LANE = "scripted"
 SETTINGS: dict[str, Any] = {
     "prompt_builder": "tests.engine.build_prompt",

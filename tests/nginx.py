@@ -38,13 +38,6 @@ def nginx_path() -> str:
     return found or pytest.skip("nginx is not installed")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def our_server(listen: int, *, resolver: int | None = None, web: int = 0, valid_s: int = 1) -> str:
     """The checked-in file, for this machine. Without `resolver` only ports change; the web process is on loopback."""
     text = OUR_FILE.read_text().replace("listen 80 ", f"listen 127.0.0.1:{listen} ")
@@ -67,7 +60,7 @@ class Nginx:
         words = [self.program, "-p", str(self.folder), "-c", str(self.file)]
         with (self.folder / "output.log").open("wb") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log)
-        until(lambda: self._answers() or self.process.poll() is not None, "nginx", 20)
+        until(lambda: self._answers() or self.process.poll() is not None, "nginx", 60)
         assert self.process.poll() is None, self.log
         return self
 

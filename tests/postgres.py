@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.free_port import free_port
 
 
 def programs() -> Path | None:
@@ -23,9 +24,7 @@ class Postgres:
     def __init__(self, bin_folder: Path) -> None:
         self.bin = bin_folder
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -64,6 +63,6 @@ class Postgres:
         )
         ended = subprocess.run(
             [self.bin / words[0], *words[1:]], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=60, **person,
+            stderr=subprocess.STDOUT, text=True, timeout=150, **person,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout

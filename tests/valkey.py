@@ -29,7 +29,7 @@ class Valkey:
         options = {"port": 0, "unixsocket": self.socket, "unixsocketperm": 700, "save": "", "appendonly": "no"}
         words = [str(get_binary_path()), *(word for key, value in options.items() for word in (f"--{key}", str(value)))]
         self.process = subprocess.Popen(words, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with redis.Redis(unix_socket_path=str(self.socket)) as client:
@@ -37,7 +37,7 @@ class Valkey:
                 return
             except redis.ConnectionError:
                 if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise RuntimeError("valkey did not start within 10 s") from None
+                    raise RuntimeError("valkey did not start within 60 s") from None
                 time.sleep(0.02)
 
     def kill(self) -> None:

@@ -116,7 +116,7 @@ class ChatClient:
 
     # Commands
 
-    async def command(self, kind: str, /, *, timeout_s: float = 20, **fields: Any) -> Frame:
+    async def command(self, kind: str, /, *, timeout_s: float = 60, **fields: Any) -> Frame:
         """Sends a command and returns the server's `ok`. Raises CommandFailed."""
         number = next(self._ids)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
@@ -166,7 +166,7 @@ class ChatClient:
     def view(self, generation: str) -> StreamView:
         return self.streams.setdefault(generation, StreamView(generation, keep_history=self.keep_history))
 
-    async def until(self, holds: Callable[[], bool], what: str = "it", timeout_s: float = 30) -> None:
+    async def until(self, holds: Callable[[], bool], what: str = "it", timeout_s: float = 90) -> None:
         """Waits until something holds; looked at after each frame."""
         try:
             async with asyncio.timeout(timeout_s), self._changed:
@@ -175,14 +175,14 @@ class ChatClient:
             raise AssertionError(f"{what} did not come within {timeout_s:g} s") from None
         assert holds(), f"{what} did not come: the connection was closed with {self.close_code}"
 
-    async def ended(self, generation: str, timeout_s: float = 60) -> StreamView:
+    async def ended(self, generation: str, timeout_s: float = 150) -> StreamView:
         """Waits for the end of a stream; its text must then be the one that the end vouches for."""
         view = self.view(generation)
         await self.until(lambda: view.end is not None, "the end of the stream", timeout_s)
         assert view.is_whole, f"{len(view.text)} characters that are not the text of the end"
         return view
 
-    async def closed(self, timeout_s: float = 60) -> int:
+    async def closed(self, timeout_s: float = 120) -> int:
         await self.until(lambda: self.close_code is not None, "the end of the connection", timeout_s)
         assert self.close_code is not None
         return self.close_code

@@ -34,17 +34,17 @@ class SqliteFile:
         self.url, self._file = f"sqlite:///{file}", file
 
     def rows(self, query: str, *values: Any) -> list[Row]:
-        with contextlib.closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=10)) as connection:
+        with contextlib.closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=60)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query, values)]
 
     def change(self, statement: str, *values: Any) -> None:
-        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None, timeout=10)) as connection:
+        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None, timeout=60)) as connection:
             connection.execute(statement, values)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None, timeout=10)) as connection:
+        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None, timeout=60)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")

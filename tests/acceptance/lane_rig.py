@@ -233,7 +233,7 @@ class LaneSite:
         pid = int(worker_id.split(":")[1])
         name = next(name for name, known in self.demo.pids().items() if known == pid)
         self.demo.kill(name)
-        await asyncio.to_thread(self.demo.wait_restarted, name, pid, 60)
+        await asyncio.to_thread(self.demo.wait_restarted, name, pid)
 
     def streaming(self) -> dict[str, str]:
         """The answers that have text and go on just now, and the worker of each."""

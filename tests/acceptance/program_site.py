@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from openai import OpenAI
 
+from chatsite.client.site import Site as Api
 from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
 
@@ -27,7 +29,7 @@ BROKEN: Final = "sim-tokens=40+fault=error+at=20+rate=200"
 LONG: Final = "sim-tokens=4000+rate=50"
 #: Some seconds of all kinds of signs.
 STORY: Final = "sim-tokens=500+rate=150+unicode=1"
-HELD_S: Final = 5.0
+HELD_S: Final = 12.0
 #: Each token says when it was sent; the first leaves time to subscribe, the second comes long after it.
 HELD: Final = f"sim-tokens=2+first=0.7+rate={1 / HELD_S}+stamp=1"
 
@@ -60,6 +62,19 @@ class Site:
     def openai(self, **options: Any) -> OpenAI:
         ours = {"base_url": self.base_url, "api_key": self.key, "max_retries": 0, "timeout": TIMEOUT_S}
         return OpenAI(**{**ours, **options})
+
+    def occupy(self, model: str, questions: int = 2) -> None:
+        """So many questions come first: whoever asks while they wait must wait as well, also where a program's start
+        takes some seconds. They are not bob's, who may ask little, and nobody reads their answers."""
+        api = Api(self.demo.origin, self.key)
+        for _ in range(questions):
+            api.send(api.post("/conversations")["id"], "First", model)
+
+    def waited_s(self, model: str) -> float:
+        """How long the newest question to a model was in line."""
+        query = "SELECT requested_at, admitted_at FROM streaming_generation WHERE model = ? ORDER BY requested_at DESC"
+        asked, admitted = (datetime.fromisoformat(value) for value in self.demo.rows(query, model)[0].values())
+        return (admitted - asked).total_seconds()
 
     def generations(self) -> int:
         return int(self.demo.rows("SELECT count(*) AS number FROM streaming_generation")[0]["number"])

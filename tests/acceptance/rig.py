@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -22,10 +23,10 @@ from tests.acceptance.first_run import lay_out
 from tests.acceptance.session import Session
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-READY_S = 150.0
+READY_S = 240.0
 
 
-def until(holds: Callable[[], Any], what: str, timeout_s: float = 40.0) -> Any:
+def until(holds: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
     """Polls for something that only another process can bring about; returns the first true answer."""
     deadline, pause = time.monotonic() + timeout_s, threading.Event()
     while not (answer := holds()):
@@ -119,7 +120,7 @@ class Demo:
         self.seconds = time.monotonic() - self.started
         return self
 
-    def stop(self, timeout_s: float = 60.0) -> int:
+    def stop(self, timeout_s: float = 90.0) -> int:
         """Asks it to end, and returns its exit code."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -184,16 +185,27 @@ class Demo:
     def kill(self, name: str) -> int:
         return self.signal(name, signal.SIGKILL)
 
-    def wait_restarted(self, name: str, killed: int, timeout_s: float = 60.0) -> int:
+    def wait_restarted(self, name: str, killed: int, timeout_s: float = 150.0) -> int:
         """Waits until `name` runs and can serve again; returns its new process id."""
-        ready_file = self.data / "run" / f"{name.replace(' ', '-')}.ready"
 
         def restarted() -> bool:
-            pid = self.state["processes"][name]["pid"]
-            return pid not in (None, killed) and (name == "valkey" or ready_file.exists())
+            return self.state["processes"][name]["pid"] != killed and self._serves(name)
 
         until(restarted, f"the restart of {name}", timeout_s)
         return self.pid(name)
+
+    async def back(self, name: str, killed: int) -> int:
+        """As `wait_restarted`, beside sockets that must be read meanwhile."""
+        return await asyncio.to_thread(self.wait_restarted, name, killed)
+
+    def _serves(self, name: str) -> bool:
+        ready_file = self.data / "run" / f"{name.replace(' ', '-')}.ready"
+        return bool(self.state["processes"][name]["pid"]) and (name == "valkey" or ready_file.exists())
+
+    @property
+    def is_whole(self) -> bool:
+        """Every process is there and can serve."""
+        return all(map(self._serves, self.state["processes"]))
 
     def busiest_web(self) -> str:
         """The web process with the most connections: of several, the kernel may give one all or none of them."""

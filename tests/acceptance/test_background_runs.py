@@ -12,7 +12,7 @@ from tests.acceptance.simulator_process import SimulatorProcess
 from tests.acceptance.test_worker_loss import busy_worker
 from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 #: Asked anew, the model would begin again: only reading the same run on gives this text.
 STORY = "sim-tokens=200+rate=20+seed=31"
@@ -46,8 +46,8 @@ async def test_the_next_worker_reads_the_same_run_on(
         await ann.until(lambda: len(view.text) > 160, "some text")
         name = busy_worker(demo, generation)
         ended, shown = demo.signal(name, number), view.text
-        await ann.ended(generation, 60)
-        demo.wait_restarted(name, ended)
+        await ann.ended(generation)
+        await demo.back(name, ended)
     expected = text_of(model)
     assert view.position.attempt == 2
     assert view.status == "completed"
@@ -69,8 +69,8 @@ async def test_a_run_that_is_gone_is_continued_by_a_new_request(demo: Demo, simu
         await ann.until(lambda: len(view.text) > 160, "some text")
         name = busy_worker(demo, generation)
         killed = demo.kill(name)
-        await ann.ended(generation, 60)
-        demo.wait_restarted(name, killed)
+        await ann.ended(generation)
+        await demo.back(name, killed)
     assert view.status == "completed"
     assert view.text == demo.row_text(generation) == text_of(GONE)
     assert [method for method, _ in requests(simulator, GONE)] == ["POST", "GET", "POST"]

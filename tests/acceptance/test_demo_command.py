@@ -18,8 +18,8 @@ from tests.acceptance.rig import BASE_DIR, Demo, is_alive, until
 from tests.acceptance.session import Session
 
 pytestmark = pytest.mark.acceptance
-#: 6 to 8 s are usual, on two cores with nothing else to do; 35 were seen beside everything else.
-READY_WITHIN_S = 90.0
+#: 6 to 8 s are usual, on two cores with nothing else to do; more than 60 were seen beside everything else.
+READY_WITHIN_S = 200.0
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def gone(pids: dict[str, int]) -> bool:
 def refusal(*arguments: str) -> str:
     """Runs a demo that must refuse; returns the one line that it says."""
     words = [sys.executable, str(BASE_DIR / "manage.py"), "demo", *arguments]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=100, cwd=BASE_DIR)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=200, cwd=BASE_DIR)
     assert ended.returncode != 0
     assert ended.stdout == ""
     lines = ended.stderr.strip().splitlines()
@@ -134,7 +134,7 @@ def test_a_signal_ends_it_without_leaving_a_process(number: signal.Signals) -> N
         pids = demo.pids()
         demo.signal("supervisor", number)
         assert demo.process is not None
-        assert demo.process.wait(60) == 0
+        assert demo.process.wait(120) == 0
         assert gone(pids)
         assert "stopping" in demo.lines
 
@@ -143,7 +143,7 @@ def test_killing_the_supervisor_leaves_no_process_and_the_folder_can_be_used_aga
     with Demo(env={"DEMO_TOKENS_PER_SECOND": "5"}) as demo:
         pids, ann = demo.pids(), demo.session("ann")
         demo.kill("supervisor")
-        until(lambda: gone(pids), "the end of all processes", 20)
+        until(lambda: gone(pids), "the end of all processes")
         demo.start().wait_ready()
         ann.origin = demo.origin
         assert "Ann and Bob" in ann.get("/")  # key, session, people and conversations are still there
@@ -155,21 +155,21 @@ def test_it_does_not_run_on_without_its_guard() -> None:
         pids = demo.pids()
         demo.kill("guard")
         assert demo.process is not None
-        assert demo.process.wait(60) == 1
+        assert demo.process.wait(120) == 1
         assert gone(pids)
         demo.reader.join()
         assert "The guard process was ended from outside" in demo.lines[-1]
 
 
 def test_a_second_signal_does_not_wait_for_a_child_that_hangs() -> None:
-    with Demo() as demo:
+    with Demo(env={"DJANGO_SETTINGS_MODULE": "tests.acceptance.patient_settings"}) as demo:
         pids = demo.pids()
         demo.signal("web 1", signal.SIGSTOP)
         demo.signal("supervisor", signal.SIGINT)
         until(lambda: "stopping" in demo.lines, "the first answer")
         demo.signal("supervisor", signal.SIGINT)
         assert demo.process is not None
-        assert demo.process.wait(8) == 0  # such a child is given 10 s otherwise
+        assert demo.process.wait(90) == 0  # such a child would be given far longer
         assert gone(pids)
 
 
@@ -181,7 +181,7 @@ def test_a_hangup_before_it_is_ready_leaves_no_process() -> None:
         pids = demo.pids()
         demo.signal("supervisor", signal.SIGHUP)
         assert demo.process is not None
-        assert demo.process.wait(60) == 0
+        assert demo.process.wait(120) == 0
         assert gone(pids)
     finally:
         demo.__exit__()
@@ -198,7 +198,7 @@ def test_a_broken_database_ends_it_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "chatsite.sqlite3").write_text("this is no database" * 100)
     demo = Demo(data=tmp_path, is_first=True).start()
     assert demo.process is not None
-    assert demo.process.wait(90) == 1
+    assert demo.process.wait(200) == 1
     demo.reader.join()
     assert "could not be prepared" in demo.lines[-1]
     assert "file is not a database" in demo.lines[-1]

@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.event_reader import EventReader
 from tests.acceptance.rig import Demo
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 CUTS = 100
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections import Counter
@@ -13,17 +14,18 @@ from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.rig import Demo, is_alive, until
 from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 CLIENTS = 20
-STORY = "sim-tokens=200+rate=25+seed=11"
+STORY = "sim-tokens=280+rate=25+seed=11"
 SHORT = "sim-tokens=10+seed=12"
 ANSWERS = 6
 #: Asked to go on, they go on where they stopped.
 LONG = [f"sim-tokens=240+rate=20+repeat=0+seed={20 + number}" for number in range(ANSWERS)]
 MODELS = [STORY, SHORT, *LONG]
-GOES_ON_WITHIN_S = 15.0
-EXITS_WITHIN_S = 35.0
+#: Half of it is promised; a slow machine with other work is given as much again.
+GOES_ON_WITHIN_S = 30.0
+EXITS_WITHIN_S = 70.0
 
 
 def hints(client: ChatClient) -> list[int]:
@@ -33,7 +35,7 @@ def hints(client: ChatClient) -> list[int]:
 async def through_a_restart(client: ChatClient, generation: str) -> str:
     """Read to the end; if the server restarts meanwhile, come back when it said. Returns what happened."""
     view = client.view(generation)
-    await client.until(lambda: view.end is not None or client.close_code is not None, "the end", 90)
+    await client.until(lambda: view.end is not None or client.close_code is not None, "the end", 150)
     if view.end is not None:
         return "stayed"
     assert client.close_code == 1012
@@ -41,25 +43,22 @@ async def through_a_restart(client: ChatClient, generation: str) -> str:
     await asyncio.sleep(after_ms / 1000)
     await client.connect()
     await client.subscribe(generation)
-    await client.ended(generation, 90)
+    await client.ended(generation)
     return "came back"
 
 
 async def test_a_web_process_that_ends_tells_its_sockets_when_to_come_back(demo: Demo) -> None:
-    clients = [demo.client(name) for name in ("ann", "bob") * (CLIENTS // 2)]
-    for client in clients:
-        await client.connect()
-    generation = await clients[0].ask(demo.shared_conversation(), "tell", model=STORY)
-    for client in clients:
-        await client.subscribe(generation)
-    first = clients[0].view(generation)
-    await clients[0].until(lambda: len(first.text) > 80, "some text")
-    name = demo.busiest_web()
-    ended = demo.signal(name, signal.SIGTERM)
-    happened = Counter(await asyncio.gather(*(through_a_restart(client, generation) for client in clients)))
-    until(lambda: not is_alive(ended), "the end of the process", 10)
-    for client in clients:
-        await client.close()
+    async with contextlib.AsyncExitStack() as tabs:
+        names = ("ann", "bob") * (CLIENTS // 2)
+        clients = [await tabs.enter_async_context(demo.client(name)) for name in names]
+        generation = await clients[0].ask(demo.shared_conversation(), "tell", model=STORY)
+        await asyncio.gather(*(client.subscribe(generation) for client in clients))
+        first = clients[0].view(generation)
+        await clients[0].until(lambda: len(first.text) > 80, "some text")
+        name = demo.busiest_web()
+        ended = demo.signal(name, signal.SIGTERM)
+        happened = Counter(await asyncio.gather(*(through_a_restart(client, generation) for client in clients)))
+    until(lambda: not is_alive(ended), "the end of the process")
     demo.wait_restarted(name, ended)
     assert happened["came back"], "no socket was on the process that ended: the test proves nothing"
     told = [hint for client in clients for hint in hints(client)]
@@ -78,10 +77,10 @@ async def test_what_is_asked_while_the_web_process_ends_is_answered_once(demo: D
         ended = [demo.signal(name, signal.SIGTERM) for name in ("web 1", "web 2")]
         await ann.until(lambda: bool(hints(ann)), "the hint")
         asking = asyncio.create_task(ann.ask(conversation, "still there?", model=SHORT, client_message_id=number))
-        await ann.closed(10)
+        await ann.closed()
         await asyncio.wait({asking})
         for name, pid in zip(("web 1", "web 2"), ended, strict=True):
-            demo.wait_restarted(name, pid)
+            await demo.back(name, pid)
         await ann.connect()
         generation = await ann.ask(conversation, "still there?", model=SHORT, client_message_id=number)
         await ann.subscribe(generation)
@@ -99,13 +98,13 @@ async def test_a_worker_that_ends_hands_its_answers_over(demo: Demo) -> None:
         at, ended = time.monotonic(), demo.signal(name, signal.SIGTERM)
         moved = [generation for generation in generations if holders[generation] == name]
         for generation in moved:
-            started = ann.view(generation).counts
-            await ann.until(lambda started=started: started.get("stream.started", 0) == 2, "the next attempt", 30)
+            view = ann.view(generation)
+            await ann.until(lambda view=view: view.position.attempt == 2, "the next attempt")
         went_on_after_s = time.monotonic() - at
-        until(lambda: not is_alive(ended), "the end of the worker", EXITS_WITHIN_S)
+        await asyncio.to_thread(until, lambda: not is_alive(ended), "the end of the worker", EXITS_WITHIN_S)
         assert time.monotonic() - at <= EXITS_WITHIN_S
-        views = [await ann.ended(generation, 90) for generation in generations]
-        demo.wait_restarted(name, ended)
+        views = [await ann.ended(generation) for generation in generations]
+        await demo.back(name, ended)
     assert moving >= 1
     assert went_on_after_s <= float(demo.env["DRAIN_SECONDS"]) + GOES_ON_WITHIN_S
     assert [view.status for view in views] == ["completed"] * ANSWERS
@@ -118,10 +117,11 @@ async def test_a_worker_that_ends_hands_its_answers_over(demo: Demo) -> None:
 
 async def six_running_answers(demo: Demo, client: ChatClient) -> list[str]:
     """Each in a conversation of its own, since one conversation answers one question at a time."""
-    session = demo.session("ann")
+    session = await asyncio.to_thread(demo.session, "ann")
+    conversations = [await asyncio.to_thread(session.new_conversation) for _ in LONG]
     generations = []
-    for model in LONG:
-        generation = await client.ask(session.new_conversation(), "tell", model=model)
+    for conversation, model in zip(conversations, LONG, strict=True):  # the first one goes on when the last one begins
+        generation = await client.ask(conversation, "tell", model=model)
         await client.subscribe(generation)
         generations.append(generation)
     for generation in generations:

@@ -11,13 +11,13 @@ from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.acceptance
 
-#: 1 s in 95 of 100 cases is promised, 5 s at most; without the flag it would be the provider's own end, far later. What
-#: a busy machine adds lies between.
-CLOSED_WITHIN_S = 8.0
+#: 1 s in 95 of 100 cases is promised, 5 s at most; without the flag it would be the provider's own end, half a minute
+#: later. What a slow and busy machine adds lies between.
+CLOSED_WITHIN_S = 15.0
 STEADY, SILENT, LATE = (
-    "sim-tokens=400+rate=20",
+    "sim-tokens=700+rate=20",
     "sim-tokens=60+rate=20+fault=stall+at=20",
     "sim-tokens=60+rate=20+first=30",
 )

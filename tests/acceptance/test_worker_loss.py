@@ -10,9 +10,10 @@ from tests.acceptance.rig import Demo, until
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
-GOES_ON_WITHIN_S = 15.0
+#: Half of it is promised; a slow machine with other work is given as much again.
+GOES_ON_WITHIN_S = 30.0
 
 
 #: Asked to go on, it repeats 50 characters first.
@@ -39,13 +40,13 @@ async def test_the_answer_goes_on_as_one_message_equal_to_an_undisturbed_one(dem
         await ann.until(lambda: len(view.text) > 160, "some text")
         name = busy_worker(demo, generation)
         killed, at, shown = demo.kill(name), time.monotonic(), view.text
-        await ann.until(lambda: view.position.attempt == 2, "the next attempt", 30)
+        await ann.until(lambda: view.position.attempt == 2, "the next attempt")
         assert time.monotonic() - at <= GOES_ON_WITHIN_S
-        views = [await client.ended(generation, 120) for client in (ann, bob)]
-        demo.wait_restarted(name, killed)
+        views = [await client.ended(generation) for client in (ann, bob)]
+        await demo.back(name, killed)
         answer = await bob.command("generation.retry", generation=generation)  # the same question, asked again
         await bob.subscribe(answer["generation"])
-        undisturbed = await bob.ended(answer["generation"], 120)
+        undisturbed = await bob.ended(answer["generation"])
     assert views[0].text.startswith(shown)
     assert views[0].status == "completed"
     assert views[0].text == views[1].text == demo.row_text(generation)
@@ -70,8 +71,8 @@ async def test_nothing_is_shown_twice_when_the_model_repeats_itself_at_the_seam(
         await ann.until(lambda: len(view.text) > 240, "some text")
         name = busy_worker(demo, generation)
         killed = demo.kill(name)
-        ended = await ann.ended(generation, 60)
-        demo.wait_restarted(name, killed)
+        ended = await ann.ended(generation)
+        await demo.back(name, killed)
     first, second = simulator.exchanges(model)
     assert second["text"][:50] in first["text"], "it repeated nothing: the test proves nothing"
     assert ended.text == demo.row_text(generation) == text_of(model)
@@ -85,12 +86,12 @@ async def test_a_worker_killed_before_the_first_text_is_replaced_silently(demo: 
         await ann.until(lambda: view.position.attempt == 1, "the start")
         name = busy_worker(demo, generation)
         killed, at = demo.kill(name), time.monotonic()
-        await ann.until(lambda: view.position.attempt == 2, "the next attempt", 30)
+        await ann.until(lambda: view.position.attempt == 2, "the next attempt")
         assert time.monotonic() - at <= GOES_ON_WITHIN_S
         await ann.until(lambda: bool(view.text), "text")
         await ann.command("generation.stop", generation=generation)
         await ann.ended(generation)
-        demo.wait_restarted(name, killed)
+        await demo.back(name, killed)
 
 
 async def test_a_stop_while_nobody_answers_keeps_all_that_was_shown(demo: Demo) -> None:
@@ -103,8 +104,8 @@ async def test_a_stop_while_nobody_answers_keeps_all_that_was_shown(demo: Demo) 
         killed = demo.kill(name)
         shown = view.text
         await ann.command("generation.stop", generation=generation)
-        ended = await ann.ended(generation, 30)
-        demo.wait_restarted(name, killed)
+        ended = await ann.ended(generation)
+        await demo.back(name, killed)
     assert ended.status == "stopped"
     assert ended.text.startswith(shown)
     assert ended.text == demo.row_text(generation)

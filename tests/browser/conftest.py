@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.acceptance.leftovers import clear
 from tests.acceptance.rig import Demo
 from tests.browser.person import Person, log_in_once
 
@@ -43,7 +44,8 @@ def chromium_path(missing: Callable[[str], NoReturn]) -> str:
 @pytest.fixture(scope="session")
 def demo(chromium_path: str) -> Iterator[Demo]:
     """One demo for all browser tests; each test makes conversations of its own."""
-    with Demo(env={"DEMO_TOKENS_PER_SECOND": "100"}) as running:
+    env = {"DEMO_TOKENS_PER_SECOND": "100", "DJANGO_SETTINGS_MODULE": "tests.browser.site_settings"}
+    with Demo(env=env) as running:
         yield running
 
 
@@ -61,6 +63,15 @@ def browser(chromium_path: str) -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(CHROMIUM_FLAGS))
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What fails, fails alone: the next test finds the demo as it would have found it."""
+    yield
+    demo = getattr(request.node, "funcargs", {}).get("demo")
+    if isinstance(demo, Demo):
+        clear(demo)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from streaming.answer_blocks import answer_html, render_answer
 from tests.acceptance.rig import Demo
 from tests.unit.streaming.markup import judge
 
-WAIT_MS = 30_000
+WAIT_MS = 90_000
 ANSWER = '.message[data-role="assistant"]'
 
 _WATCH_POLICY = """

@@ -32,7 +32,7 @@ def wait_longer(ann: Person, characters: int) -> None:
 
 def live_an_answer(ann: Person) -> None:
     """Asks, loses the line, reloads in the middle, stops: the text goes on each time and ends as the row has it."""
-    ann.page.fill("[name=text]", "A long story please")
+    ann.page.fill("[name=text]", "A slow and long story please")
     ann.page.press("[name=text]", "Enter")
     wait_longer(ann, 50)
     ann.expect(CUT)

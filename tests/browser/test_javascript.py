@@ -16,5 +16,5 @@ def test_the_modules_of_the_page_pass_their_own_tests(missing: Callable[[str], N
     files = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/js/*.test.js"))
     assert files
     command = [node, "--import", "./tests/js/resolve.mjs", "--test", "--test-reporter=spec", *files]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

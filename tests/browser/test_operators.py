@@ -19,8 +19,8 @@ from tests.acceptance.demo_database import Row
 from tests.acceptance.rig import Demo, until
 from tests.browser.person import Person
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-EFFECT_S = 15.0
+pytestmark = pytest.mark.browser
+EFFECT_S = 60.0
 
 
 class Operator:
@@ -167,8 +167,7 @@ def test_the_dashboard_draws_its_charts_and_its_tiles_refresh_by_themselves(
     operator: Operator, person: Callable[..., Person]
 ) -> None:
     operator.page.goto(f"{operator.demo.url}admin/dashboard/")
-    tile = operator.page.locator(".ops-tiles dd").first
-    assert tile.text_content() == "0"
+    operator.page.wait_for_function("() => document.querySelector('.ops-tiles dd').textContent === '0'")
     ann = person("ann")
     ann.start_conversation()
     ann.ask("A slow and long answer")

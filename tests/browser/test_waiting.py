@@ -90,7 +90,7 @@ def place(shown: str) -> int:
 def until_places(people: list[Person], expected: list[int]) -> None:
     for someone in people:
         someone.page.wait_for_selector(WAIT)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while (found := sorted(place(line(someone)) for someone in people)) != expected:
         assert time.monotonic() < deadline, found
         people[0].page.wait_for_timeout(200)
@@ -130,7 +130,7 @@ def foretell_until(someone: Person, holds: Callable[[], Any], each_s: float = 30
         [row["lane_tag"], row["lane_seq"], number, each_s * (number + 1), each_s * (number + 1.5)]
         for number, row in enumerate(rows)
     ]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while not holds():
         assert time.monotonic() < deadline, recorded(someone)
         publish(someone.demo, grid=grid)

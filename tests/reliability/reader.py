@@ -151,7 +151,7 @@ class Reader(ChatClient):
                     return
                 await asyncio.sleep(0.3)
 
-    async def ended_somewhere(self, stream: str, timeout_s: float = 60) -> StreamView:
+    async def ended_somewhere(self, stream: str, timeout_s: float = 150) -> StreamView:
         """As `ended`, on whichever socket: a connection that closes meanwhile is for the keeper to mend."""
         view = self.view(stream)
         try:
@@ -162,7 +162,7 @@ class Reader(ChatClient):
         assert view.is_whole, f"{len(view.text)} characters that are not the text of the end"
         return view
 
-    async def told_of_the_end(self, stream: str, timeout_s: float = 90) -> StreamView:
+    async def told_of_the_end(self, stream: str, timeout_s: float = 150) -> StreamView:
         """Waits for an end of any kind, also of a text that is not the row's: the checker judges that."""
         view = self.view(stream)
         async with asyncio.timeout(timeout_s), self._changed:

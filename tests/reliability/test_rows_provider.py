@@ -16,10 +16,10 @@ from tests.reliability.reader import Reader
 from tests.reliability.stage import ON_SQLITE, Stage
 from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.reliability, pytest.mark.timeout(180), ON_SQLITE]
+pytestmark = [pytest.mark.reliability, ON_SQLITE]
 
-WAIT_S = 2.0
-BUSY = "sim-tokens=20+rate=40+fault=429+wait=2+times=1+seed=1"
+WAIT_S = 4.0
+BUSY = "sim-tokens=20+rate=40+fault=429+wait=4+times=1+seed=1"
 SPENT = "sim-tokens=20+fault=spend+seed=2"
 DOWN = ["sim-tokens=20+fault=500+seed=3", "sim-tokens=20+fault=529+seed=4", "sim-tokens=20+fault=error+at=0+seed=5"]
 BREAKS = "sim-tokens=200+rate=80+fault={fault}+at=40+repeat=20+seed={seed}"
@@ -36,7 +36,7 @@ TRIES = 3
 async def answer(stage: Stage, reader: Reader, model: str) -> StreamView:
     stream = await reader.ask(stage.conversation, f"go {model}", model=model)
     await reader.follow_stream(stream)
-    return await reader.ended(stream, 90)
+    return await reader.ended(stream)
 
 
 async def test_row_2_who_comes_back_without_traffic_gets_nothing_again(stage: Stage) -> None:
@@ -44,8 +44,8 @@ async def test_row_2_who_comes_back_without_traffic_gets_nothing_again(stage: St
         stream = await ann.ask(stage.conversation, "go", model=SILENT)
         await ann.follow_stream(stream)
         view = ann.view(stream)
-        whole = text_of(SILENT)
-        await ann.until(lambda: len(view.text) > 40 and whole.startswith(view.text), "the text before the silence")
+        before = text_of(SILENT, tokens=20)
+        await ann.until(lambda: view.text == before, "the text before the silence")
         await quiet(view)
         counts = dict(view.counts)
         for _ in range(5):
@@ -130,5 +130,5 @@ async def test_row_28_after_nonsense_the_worker_serves_the_next_one(stage: Stage
         stage.judge()
     assert view.status in ("failed", "interrupted", "completed")
     assert (after.status, after.text) == ("completed", text_of(GOOD))
-    assert time.monotonic() - at < 10
+    assert time.monotonic() - at < 40
     assert [stage.demo.pid(name) for name in ("worker 1", "worker 2")] == pids

@@ -10,15 +10,16 @@ import redis
 
 from tests.acceptance.rig import until
 from tests.reliability.stage import ON_SQLITE, Stage
+from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.reliability
 
 MODELS = ["sim-tokens=250+rate=20+seed=1", "sim-tokens=180+rate=20+seed=2", "sim-tokens=320+rate=20+seed=3"]
-#: 5 and 3 s, and pages in 2.5, on a quiet machine. Another is given more, but less than what is guarded against takes:
-#: a worker's lease, and the whole pause.
-GOES_ON_WITHIN_S = 9.0
-CAUGHT_UP_WITHIN_S = 8.0
-PAGE_WITHIN_S = 6.0
+#: 5 and 3 s, and pages in 2.5, on a quiet machine. Another is given more; a page less than what is guarded against
+#: takes, the whole pause. That no worker was taken for dead, the number of the attempt says.
+GOES_ON_WITHIN_S = 20.0
+CAUGHT_UP_WITHIN_S = 15.0
+PAGE_WITHIN_S = 9.0
 PAUSE_S = 10.0
 
 
@@ -31,13 +32,13 @@ async def test_row_14_redis_killed_and_empty_costs_no_character(stage: Stage) ->
         await ann.until(lambda: len(view.text) > 200, "some text")
         before = len(view.text)
         at = stage.kill_valkey_with_its_memory()
-        await ann.until(lambda: len(view.text) > before + 60, "text through the new log", 20)
+        await ann.until(lambda: len(view.text) > before + 60, "text through the new log")
         took = time.monotonic() - at
         await ann.ended(stream)
         await bob.ended(stream)
         again = await ann.ask(stage.conversation, "still there?", model=MODELS[0])
         await ann.follow_stream(again)
-        await ann.until(lambda: bool(ann.view(again).text), "a new answer", 15)
+        await ann.until(lambda: bool(ann.view(again).text), "a new answer")
         await ann.command("generation.stop", generation=again)
         await ann.ended(again)
         report = stage.judge()
@@ -88,8 +89,8 @@ async def test_row_16_a_redis_that_stands_still_for_ten_seconds_reaps_nobody(sta
             took = await pages_during(stage, PAUSE_S)
         finally:
             stage.resume("valkey")
-        at, due = time.monotonic(), len(view.text) + 4 * 20 * PAUSE_S * 0.8
-        await ann.until(lambda: len(view.text) >= due, "what was written meanwhile", 20)
+        at, due = time.monotonic(), min(len(view.text) + 4 * 20 * PAUSE_S * 0.8, len(text_of(MODELS[2])))
+        await ann.until(lambda: len(view.text) >= due, "what was written meanwhile")
         assert time.monotonic() - at <= CAUGHT_UP_WITHIN_S
         await ann.ended(stream)
         await bob.ended(stream)

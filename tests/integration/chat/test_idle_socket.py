@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -12,13 +13,11 @@ from streaming import database
 from tests.integration.chat.factories import make_conversation, make_person
 from tests.integration.chat.live_server import LiveServer, cookie_of
 
-IDLE_S = 60.0
+#: Longer than whatever ends silence somewhere: 5 s (redis-py, uvicorn's keep-alive), 10 s (a send, a group's linger).
+IDLE_S = 60.0 if os.environ.get("CHATSITE_FULL") == "1" else 14.0
 
 
-@pytest.mark.timeout(150)
-async def test_an_idle_socket_lives_a_minute_without_heartbeats_and_still_hears_news(
-    server: LiveServer, settings: Any
-) -> None:
+async def test_an_idle_socket_lives_without_heartbeats_and_still_hears_news(server: LiveServer, settings: Any) -> None:
     settings.STREAMING = {**settings.STREAMING, "heartbeat_idle_s": 3600.0, "heartbeat_live_s": 3600.0}
     server._server.config.ws_ping_interval = None
 
@@ -34,6 +33,6 @@ async def test_an_idle_socket_lives_a_minute_without_heartbeats_and_still_hears_
             async with asyncio.timeout(IDLE_S):
                 await client.closed(IDLE_S * 2)
         assert client.close_code is None
-        assert len(client.frames) == frames, "the minute was not idle"
+        assert len(client.frames) == frames, "it was not idle"
         await changes.carry_out(await database.call(people.rename, ann, conversation.pk, "Still here"))
         await client.until(lambda: client.conversations[str(conversation.pk)]["title"] == "Still here", "the news")
