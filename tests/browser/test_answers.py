@@ -135,7 +135,7 @@ def test_an_answer_that_must_wait_for_its_provider_says_so_and_comes(person: Com
     ann.ask("Hit the rate limit")
     for _ in range(2):  # from the worker that was refused, then from the lane that is paused for everybody
         ann.page.wait_for_selector(
-            ".message-note:text-matches('asked us to wait.*Trying again in \\d+ s'):visible, "
+            ".message-note:text-matches('asked us to wait.*Trying again in [0-9]+ s'):visible, "
             ".wait-reason:text-matches('The provider asked us to wait'):visible"
         )
         ann.page.reload()
