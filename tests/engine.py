@@ -109,7 +109,9 @@ class ScriptedProvider:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.answers: list[list[Part | Exception]] = []
-        self.holds_on_s = 0.0
+        #: Whether its connections close only once `let_go` is set.
+        self.holds_on = False
+        self.let_go = asyncio.Event()
 
     async def stream(self, entry: ModelEntry, prompt: Prompt) -> AsyncGenerator[Part, None]:
         call = Call(prompt)
@@ -129,11 +131,9 @@ class ScriptedProvider:
 
     async def _hold_on(self) -> None:
         """A connection that does not want to close, however often it is asked."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + self.holds_on_s
-        while loop.time() < until_s:
+        while self.holds_on and not self.let_go.is_set():
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(until_s - loop.time())
+                await self.let_go.wait()
 
     async def aclose(self) -> None:
         pass

@@ -29,7 +29,7 @@ class Program:
 
     def make_sdk(self, **options: Any) -> openai.AsyncOpenAI:
         options = {"api_key": self.token, "base_url": f"{self.url}/v1", "max_retries": 0, **options}
-        sdk = openai.AsyncOpenAI(http_client=httpx2.AsyncClient(trust_env=False, timeout=20), **options)
+        sdk = openai.AsyncOpenAI(http_client=httpx2.AsyncClient(trust_env=False, timeout=60), **options)
         self._sdks.append(sdk)
         return sdk
 

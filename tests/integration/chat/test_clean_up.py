@@ -40,14 +40,14 @@ class Server:
         self.inbox.put_nowait({"type": "websocket.receive", "text": text})
 
     async def until_sent(self, part: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(part in message.get("text", "") for message in self.sent):
                 self.something_sent.clear()
                 await self.something_sent.wait()
 
     async def ended(self) -> None:
         """Not `wait_for`, which would end it."""
-        done, _ = await asyncio.wait({self.task}, timeout=5)
+        done, _ = await asyncio.wait({self.task}, timeout=60)
         assert done
 
 

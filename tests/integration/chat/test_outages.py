@@ -65,7 +65,7 @@ async def test_when_redis_is_back_news_arrive_again(server: LiveServer, redis_aw
     async with server.client(cookie) as one, server.client(cookie) as other:
         await other.follow(key)
         redis_away.restart()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not [frame for frame in other.frames if frame["type"] == "typing.started"]:
                 await one.command("typing.start", conversation=key)
                 await asyncio.sleep(2.1)

@@ -44,7 +44,7 @@ async def holds(child: Child, true: Callable[[], bool]) -> None:
     child.show = show_and_tell
     while not true():
         happened.clear()
-        await asyncio.wait_for(happened.wait(), 10)
+        await asyncio.wait_for(happened.wait(), 60)
 
 
 async def test_one_that_keeps_dying_young_is_given_up_with_its_last_words(

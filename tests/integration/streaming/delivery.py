@@ -190,7 +190,7 @@ class Client:
         return self.shown
 
     async def until(self, condition: Callable[[Shown], bool]) -> None:
-        async with asyncio.timeout(15), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: condition(self.shown) or bool(self.problems))
         assert self.problems == []
 

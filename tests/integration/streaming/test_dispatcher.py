@@ -182,14 +182,14 @@ async def test_a_queue_that_is_away_is_said_in_time_and_forgotten_when_it_is_bac
     change(enqueue_timeout_s=1.0)
     if was_used:
         assert await dispatcher.enqueue(await ask())
-    ids = [await ask() for _ in range(4)]
+    ids = [await ask() for _ in range(15)]
     loop = asyncio.get_running_loop()
     await outage(valkey)
     try:
         started = loop.time()
         results = await asyncio.gather(*(dispatcher.enqueue(generation_id) for generation_id in ids))
-        assert results == [False] * 4
-        assert loop.time() - started < 3.0  # one after the other would take 4
+        assert results == [False] * 15
+        assert loop.time() - started < 10.0  # one after the other would take 15
     finally:
         valkey.resume() if outage is paused else valkey.start()
     if outage is away:
@@ -218,6 +218,6 @@ async def test_the_loop_goes_on_while_the_queue_hangs(valkey: Valkey) -> None:
             before = loop.time()
             await asyncio.wait({task}, timeout=0.01)
             longest = max(longest, loop.time() - before)
-        assert longest < 0.5
+        assert longest < 0.75 * conf.get().enqueue_timeout_s
     finally:
         valkey.resume()

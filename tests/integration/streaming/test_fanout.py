@@ -43,7 +43,7 @@ class Listener:
         return message
 
     async def next(self, kind: str) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (message := await self.receive())["type"] != kind:
                 pass
             return message

@@ -70,22 +70,28 @@ async def test_events_that_are_not_text_come_after_all_text(engine: Engine) -> N
 # Windows, while the process is busy.
 
 
+#: Long enough to be seen on a slow machine.
+WINDOW_S = 0.8
+
+
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch, streaming_settings: dict[str, Any], settings: Any) -> None:
     """Always, with windows long enough to see; ask for it before `engine`."""
     monkeypatch.setattr(publisher, "CALM_EVENTS_PER_S", 0.0)
     monkeypatch.setattr(publisher, "TURNS_MIN", publisher.TURNS_MAX)
-    settings.STREAMING = streaming_settings | {"window_s": 0.4, "window_max_s": 0.4}
+    settings.STREAMING = streaming_settings | {"window_s": WINDOW_S, "window_max_s": WINDOW_S}
 
 
 async def test_a_busy_process_appends_one_event_per_stream_and_window(busy: None, engine: Engine) -> None:
     writer = await engine.open_stream()
     await engine.say(writer, "first ")
+    began = asyncio.get_running_loop().time()
     for _ in range(60):
         writer.feed("more ")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
+    windows = (asyncio.get_running_loop().time() - began) / WINDOW_S  # 1.5, and more where the machine is slow
     deltas = [event for event in await engine.events(writer.generation_id) if isinstance(event, Delta)]
-    assert 2 <= len(deltas) <= 3
+    assert 2 <= len(deltas) <= windows + 2
     await engine.finish(writer)
     await engine.assert_replay_equals_text(writer.generation_id)
 
@@ -93,12 +99,12 @@ async def test_a_busy_process_appends_one_event_per_stream_and_window(busy: None
 async def test_a_stream_whose_window_is_over_does_not_wait_for_that_of_another(busy: None, engine: Engine) -> None:
     rested, talking = await engine.open_stream(), await engine.open_stream()
     await engine.say(rested, "first ")
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(WINDOW_S)
     await engine.say(talking, "first ", "second ")  # the second one waited for its window; the next begins now
     rested.feed("second ")
     began = asyncio.get_running_loop().time()
     await until(lambda: rested.text == "first second ")
-    assert asyncio.get_running_loop().time() - began < 0.25
+    assert asyncio.get_running_loop().time() - began < WINDOW_S * 0.75
 
 
 # A reply is lost: the append ran, the connection broke.
@@ -230,7 +236,7 @@ async def test_one_stream_that_redis_refuses_does_not_hold_up_the_others(engine:
     broken.feed("y")
     started = asyncio.get_running_loop().time()
     await engine.say(healthy, *WORDS)
-    assert asyncio.get_running_loop().time() - started < 2
+    assert asyncio.get_running_loop().time() - started < 15
     assert not broken.idle
     await direct.delete(keys.stream_log(broken.generation_id))
     await engine.publisher.drained(broken)
@@ -275,7 +281,7 @@ async def test_whoever_waits_for_the_log_hears_that_the_row_is_lost(wired: Fault
     wired.cut()
     writer.feed(" more")
     await change_row(writer.generation_id, attempt=2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await engine.publisher.drained(writer)
     assert isinstance(writer.refused, Fenced)
 

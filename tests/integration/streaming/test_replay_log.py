@@ -67,9 +67,9 @@ async def test_an_append_is_written_published_and_becomes_the_head(stream: Strea
     await stream.begin()
     async with client.pubsub() as listener:
         await listener.subscribe("channel")
-        assert (await listener.get_message(timeout=5))["type"] == "subscribe"
+        assert (await listener.get_message(timeout=60))["type"] == "subscribe"
         assert await stream.append(1, "o", frame="started") == "OK"
-        assert (await listener.get_message(timeout=5))["data"] == b"started"
+        assert (await listener.get_message(timeout=60))["data"] == b"started"
     assert await stream.frames() == ["started"]
     assert await stream.head() == LogHead("epoch-1-a", Position(1, 1), False)
 
@@ -98,7 +98,7 @@ async def test_a_repeated_append_is_ok_and_changes_nothing(stream: Stream, clien
         await stream.append(seq)
     async with client.pubsub() as listener:
         await listener.subscribe("channel")
-        await listener.get_message(timeout=5)
+        await listener.get_message(timeout=60)
         for seq in (1, 2, 3):
             assert await stream.append(seq, frame="something else") == "OK"
         assert await listener.get_message(timeout=0.05) is None

@@ -26,12 +26,12 @@ def address() -> Iterator[str]:
         assert ready
         yield ready[1]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def ask(address: str, path: str, body: Any = None, method: str | None = None) -> bytes:
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(address + path, data, method=method), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(address + path, data, method=method), timeout=60) as answer:
         return bytes(answer.read())
 
 
@@ -82,7 +82,7 @@ def test_a_process_starts_with_limits() -> None:
         ask(address, "/v1/messages", {"model": "sim-tokens=1"})
         assert json.loads(ask(address, "/limits"))["*"]["levels"]["requests"] < 1
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
 
 
 async def _read(simulator: Simulator, model: str) -> list[str]:
@@ -111,7 +111,7 @@ async def test_the_pace_is_absolute() -> None:
     async with Simulator() as simulator:
         start = time.monotonic()
         await asyncio.gather(*(_read(simulator, "sim-tokens=40,rate=40,first=0.2") for _ in range(50)))
-        assert 1.1 < time.monotonic() - start < 10  # one after the other: a minute
+        assert 1.1 < time.monotonic() - start < 30  # one after the other: a minute
 
 
 async def test_a_slow_reader_is_waited_for_and_not_buffered_without_end() -> None:

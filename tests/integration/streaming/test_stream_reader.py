@@ -31,7 +31,7 @@ async def reader(author: Author) -> AsyncIterator[StreamReader]:
 async def rest(reader: StreamReader) -> tuple[str, bool]:
     """The text of what comes until the end, and whether its end came."""
     text, ended = "", False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not reader.exhausted:
             for event in map(decode, await reader.frames(1.0)):
                 assert not isinstance(event, Snapshot)

@@ -45,7 +45,7 @@ async def until_arrived(author: Author) -> None:
     group = fanout.stream_group(author.generation)
     member = hub.get().join(group, lambda message: marker.set() if message.get("f") == "{}" else None)
     await fanout.broadcast(group, "{}")
-    await asyncio.wait_for(marker.wait(), 5)
+    await asyncio.wait_for(marker.wait(), 60)
     member.leave()
 
 

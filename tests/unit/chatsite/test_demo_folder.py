@@ -80,7 +80,7 @@ def test_a_shell_gets_the_environment_exactly_and_nobody_else_may_read_it(folder
     folder.write_environment(values)
     assert stat.S_IMODE(folder.environment.stat().st_mode) == 0o600
     command = ["sh", "-c", f". {shlex.quote(str(folder.environment))} && env -0"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert {
         name: value for name, _, value in (line.partition("=") for line in told.split("\0")) if name in values
     } == values

@@ -44,7 +44,7 @@ class Socket:
         return [message["code"] for message in self.messages if message["type"] == "websocket.close"]
 
     async def has(self, frames: int) -> None:
-        async with asyncio.timeout(5), self.sent:
+        async with asyncio.timeout(60), self.sent:
             await self.sent.wait_for(lambda: len(self.frames) >= frames)
 
 
@@ -68,7 +68,7 @@ class Rig:
         self.connection.tick(self.clock.now)
 
     async def closed(self) -> int | None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.connection.closed.wait()
         return self.connection.close_code
 

@@ -30,7 +30,7 @@ class Reader:
         await self.go.wait()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: len(self.reads) >= count)
 
 
