@@ -31,8 +31,8 @@ def test_a_conversation_has_no_barriers_idle_answering_and_failed(person: Come, 
     ann = person("ann", color_scheme=scheme)
     ann.start_conversation()
     assert violations(ann.page) == []
-    ann.ask("A long story please")
-    ann.wait_text(200)
+    ann.ask("A slow and long story please")
+    ann.wait_text(60)
     ann.ask("And another one")  # it waits behind the first
     ann.page.wait_for_selector('.message[data-state="waiting"]')
     assert violations(ann.page) == []

@@ -91,7 +91,7 @@ def test_an_answer_is_copied_and_asked_for_again_with_its_facts_below(person: Co
 def test_waiting_questions_are_changed_in_their_place_or_withdrawn(person: Come) -> None:
     ann = person("ann")
     ann.start_conversation()
-    ann.ask("A long story please")
+    ann.ask("A slow and long story please")
     ann.wait_text(20)
     for text in ("Oen", "Two"):
         ann.ask(text)
@@ -109,7 +109,7 @@ def test_waiting_questions_are_changed_in_their_place_or_withdrawn(person: Come)
     ann.page.press("#composer-text", "Escape")
     ann.page.click("#send")
     wait_answers(ann, 1)
-    assert questions(ann) == ["A long story please", "One"]
+    assert questions(ann) == ["A slow and long story please", "One"]
 
 
 def test_on_a_phone_the_facts_are_folded(person: Come) -> None:

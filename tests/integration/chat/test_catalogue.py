@@ -60,7 +60,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "chatsite.settings"}
     for domain in ("django", "djangojs"):
         command = [sys.executable, "manage.py", "makemessages", "--locale", "de", "--domain", domain]
-        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300)
         assert ended.returncode == 0, ended.stderr
     return copy / "chat" / "locale" / "de" / "LC_MESSAGES"
 

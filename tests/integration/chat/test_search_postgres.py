@@ -23,7 +23,7 @@ def test_the_stories_of_searching_hold_on_postgresql() -> None:
         server.start()
         run = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration/chat/test_search.py"],
-            cwd=BASE_DIR, env={**os.environ, "DATABASE_URL": server.url}, capture_output=True, text=True, timeout=110,
+            cwd=BASE_DIR, env={**os.environ, "DATABASE_URL": server.url}, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
     finally:
         server.stop()

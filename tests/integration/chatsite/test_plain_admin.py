@@ -11,7 +11,7 @@ from tests.architecture.sources import BASE_DIR
 
 def test_the_pages_open_without_unfold(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tests.integration.chatsite.plain_admin_site", str(tmp_path / "plain.sqlite3")]
-    ended = subprocess.run(words, cwd=BASE_DIR, capture_output=True, text=True, timeout=100)
+    ended = subprocess.run(words, cwd=BASE_DIR, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines() == [
         "streaming/generation 200 False",
