@@ -51,13 +51,21 @@ def _word_start(text: str, at: int, latest: int) -> int:
     return found + 1 if found >= 0 else at
 
 
+def _word_end(line: str, at: int, earliest: int) -> int:
+    """The last one up to here, if it is near."""
+    if at >= len(line) or line[at].isspace():
+        return at
+    found = line.rfind(" ", max(earliest, at - _WORD_CHARS), at)
+    return found if found >= 0 else at
+
+
 def _shortened(line: str, marks: re.Pattern[str], is_later: bool, has_more: bool) -> str:
     first = marks.search(line)
     start = max(0, first.start() - EXCERPT_BEFORE) if first else 0
     start = _word_start(line, start, first.start() if first else 0)
-    end = start + EXCERPT_CHARS
+    end = _word_end(line, start + EXCERPT_CHARS, first.end() if first else start)
     before, after = is_later or start > 0, has_more or end < len(line)
-    return ("…" if before else "") + line[start:end] + ("…" if after else "")
+    return ("…" if before else "") + line[start:end].rstrip() + ("…" if after else "")
 
 
 def _pieces(line: str, marks: re.Pattern[str]) -> list[Piece]:

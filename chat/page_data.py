@@ -84,16 +84,20 @@ def message_rows(messages: Iterable[MessageData], user_id: int) -> list[MessageR
 
 
 def _row(message: MessageData, user_id: int) -> MessageRow:
-    state = message_state(message)
-    generation = message["generation"]
-    doing = "queued" if generation and generation["status"] == "queued" else state
     return MessageRow(
         data=message,
         created_at=datetime.fromisoformat(message["created_at"]),
-        state=state,
-        note=_translated((_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, "")),
+        state=message_state(message),
+        note=message_note(message),
         own=message["author"] is not None and message["author"]["id"] == user_id,
     )
+
+
+def message_note(message: MessageData) -> str:
+    """What is said below it, about what it waits for or how it ended; nothing if it is whole."""
+    generation = message["generation"]
+    doing = "queued" if generation and generation["status"] == "queued" else message_state(message)
+    return _translated((_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, ""))
 
 
 def _translated(sentence: str) -> str:

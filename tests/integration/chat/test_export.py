@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from chat import selectors
+from streaming.states import Status
 from tests.integration.chat.factories import end, make_conversation, make_person, send
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,16 @@ def test_a_long_conversation_is_exported_whole_and_in_order(talk, monkeypatch) -
     pairs = [(("user", "ann", f"Question {n}"), ("assistant", None, f"**Answer** {n}")) for n in range(3)]
     assert told == [message for pair in pairs for message in pair]
     assert whole["messages"][1]["parent"] == whole["messages"][0]["id"]
+
+
+def test_an_answer_that_broke_off_says_so_and_swallows_nothing(talk) -> None:
+    ann, conversation = talk
+    end(send(ann, conversation, "Code").generation, "Here:\n\n```python\nx = (1", Status.STOPPED)
+    end(send(ann, conversation, "Thanks").generation, "Bye")
+    page = _reader(ann).get(f"/conversations/{conversation.pk}/export.md").content.decode()
+    assert "\nx = (1\n```\n\n*Stopped.*\n\n## ann, " in page
+    whole = json.loads(_reader(ann).get(f"/conversations/{conversation.pk}/export.json").content)
+    assert [message["state"] for message in whole["messages"][-4:]] == ["sent", "stopped", "sent", "done"]
 
 
 @pytest.mark.parametrize("kind", ["md", "json"])

@@ -24,6 +24,11 @@ def test_it_begins_with_a_whole_word_and_marks_every_hit(is_markdown: bool) -> N
     assert len(line(text, is_markdown=is_markdown)) <= EXCERPT_CHARS + 2
 
 
+def test_it_ends_with_a_whole_word_after_the_hit() -> None:
+    assert line("a needle " + "haystack " * 300).endswith(" haystack…")
+    assert line("needle" + "x" * 5000).endswith("x…")
+
+
 def test_a_long_word_is_cut_and_the_hit_stays_in_sight() -> None:
     assert "needle" in line("x" * 5000 + "needle" + "x" * 5000)
     assert "needle" in line("x" * 5000 + "needle" + "x" * 5000, is_markdown=True)

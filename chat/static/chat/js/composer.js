@@ -43,6 +43,7 @@ export class Composer {
   showPolicy(policy) {
     const { text } = this.#parts;
     text.placeholder = text.dataset[policy] ?? text.placeholder;
+    this.#refresh();
   }
 
   /** A refused message comes back, before whatever was written since, with the reason. */
@@ -118,7 +119,7 @@ export class Composer {
 
   #refresh() {
     const { text, button, grow } = this.#parts;
-    grow.dataset.value = text.value; // the style sheet gives the box the height of this copy
+    grow.dataset.value = text.value || text.placeholder; // the style sheet gives the box the height of this copy
     const action = this.#isRunning && this.isEmpty ? "stop" : "send";
     if (button.dataset.action !== action) {
       button.dataset.action = action;
