@@ -74,7 +74,7 @@ class CommandHandlers:
             model=command.model,
         )
         reply(message=sent.message, generation=sent.generation)
-        self._carry_out(sent.after)
+        self._carry_out(sent.after, waits=sent.waits)
 
     async def edit_message(self, command: EditMessage, reply: Reply) -> None:
         user, edit = self._socket.user, (command.message, command.text, command.model, command.client_command_id)
@@ -194,11 +194,11 @@ class CommandHandlers:
             typing = TypingStarted(conversation=str(command.conversation), user=self._socket.person)
             await fanout.broadcast(conversation_group(command.conversation), encode(typing))
 
-    def _carry_out(self, after: AfterEnd) -> None:
+    def _carry_out(self, after: AfterEnd, *, waits: bool = False) -> None:
         """Off the command's path: with Redis away it takes its time, and the next command need not wait for it."""
         for generation_id in after.start:
             _prepare_stream(generation_id)
-        if after.start:
+        if after.start or waits:
             sockets.get().in_background(budget_notices.tell(self._socket.user.pk))
         sockets.get().in_background(changes.carry_out(after))
 

@@ -245,7 +245,8 @@ class ListChanged(Frame):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetShort(Frame):
     """A question of one's own was accepted, and of some budget of one's own or of the whole site at least 80 % are used
-    or held now: `percent` of the one that is nearest to its end. To whoever has subscribed to their list."""
+    or held now, or will be by what waits: `percent` of the one that is nearest to its end. To whoever has subscribed to
+    their list."""
 
     TYPE: ClassVar[str] = "budget.short"
     percent: int

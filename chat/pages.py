@@ -19,11 +19,10 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
-from chat import changes, page_data
+from chat import budget_notices, changes, page_data
 from chat.access import Forbidden, NotFound, id_of
 from chat.conversation_list import whole_list
 from chat.usage_words import sentence
-from streaming import budget_limits
 from streaming.errors import Refused
 from streaming.hooks import AfterEnd
 
@@ -111,7 +110,7 @@ def _number(value: int) -> str:
 
 def sidebar(request: HttpRequest) -> dict[str, Any]:
     """What the list of conversations beside each page shows, and what is to be said on each page."""
-    short = [sentence(share) for share in budget_limits.short_shares(id_of(request.user))]
+    short = [sentence(share) for share in budget_notices.short_shares(id_of(request.user))]
     return {"days": page_data.by_day(whole_list(request.user).entries), "short_budgets": short}
 
 

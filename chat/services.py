@@ -27,11 +27,13 @@ MANY_WAIT: Final = "%(count)s messages already wait for the answer to end. Send 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """`generation` is the id of the answer's stream; None while the message waits behind a running answer."""
+    """`generation` is the id of the answer's stream; None while the message waits behind a running answer. `waits`: it
+    was accepted just now, to wait like that."""
 
     message: int
     generation: str | None
     after: AfterEnd = field(default_factory=AfterEnd)
+    waits: bool = False
 
 
 def send_message(
@@ -129,7 +131,7 @@ def _wait(conversation: Conversation, question: Message, missed: list[Message]) 
     question.state = Message.State.PENDING
     changes.stamp(question, conversation)
     begun, start = answers.begin_next(conversation, missed)
-    return Sent(question.pk, None, changes.changed(conversation, {question.pk, *begun}, start))
+    return Sent(question.pk, None, changes.changed(conversation, {question.pk, *begun}, start), waits=True)
 
 
 def _same_again(conversation: Conversation, question: Message) -> Sent:

@@ -14,6 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_GET
 
+from chat import budget_notices
 from chat.access import id_of
 from chat.pages import page, sidebar, wants_data
 from chat.usage_words import amount, sentence
@@ -48,7 +49,7 @@ class Meter:
 def usage_page(request: HttpRequest) -> HttpResponse:
     user_id, now = id_of(request.user), timezone.now().astimezone(UTC)
     if wants_data(request):  # which budgets come to their end
-        return JsonResponse({"short": [sentence(share) for share in budget_limits.short_shares(user_id)]})
+        return JsonResponse({"short": [sentence(share) for share in budget_notices.short_shares(user_id)]})
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     later = now + timedelta(days=1)
     context: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -105,9 +105,11 @@ def site_shares() -> list[Share]:
     return _shares(periods(None, timezone.now(), whole)) if any(whole) else []
 
 
-def short_shares(user_id: int) -> list[Share]:
-    """The budgets of which the person should be told that they come to their end."""
-    return [share for share in shares_of(user_id) if share.is_short]
+def short_shares(shares: list[Share], tokens: int = 0, micro: int = 0) -> list[Share]:
+    """Those of which people should be told that they come to their end, once `tokens` and `micro` more are held."""
+    more = {"tokens": tokens, "micro": micro}
+    then = [replace(share, reserved=share.reserved + more[share.unit]) for share in shares]
+    return [share for share in then if share.is_short]
 
 
 def _shares(limits: list[Limit]) -> list[Share]:

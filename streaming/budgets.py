@@ -9,7 +9,7 @@ conversation's, then the person's day and month, then the site's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -27,6 +27,7 @@ from streaming.models import Attempt, Generation, SiteSpend, TokenReservation, T
 from streaming.prepared import Update, prepared, prepared_update
 from streaming.prompt import Prompt
 from streaming.providers.base import ModelEntry
+from streaming.states import Status
 from streaming.tokens import estimate_tokens
 
 INPUT_MARGIN: Final = 1.5
@@ -82,6 +83,20 @@ def cover(row: Generation, prompt: Prompt) -> Refused | None:
     except Refused as refused:
         return refused
     return None
+
+
+def unheld(user_id: int, waiting: Iterable[tuple[str, int]]) -> Amount:
+    """What questions of this person will hold at their first claim that were accepted without it: those that wait for
+    their models, and `waiting` (model and input's estimate), which wait for their turn."""
+    queued = Generation.objects.filter(user_id=user_id, status=Status.QUEUED, attempt=0, reservation=None)
+    tokens = micro = 0
+    for model, estimate in [*queued.values_list("model", "input_estimate"), *waiting]:
+        try:
+            one = most_of(providers.find(model), estimate or 0)
+        except Refused:
+            continue  # nothing will be asked
+        tokens, micro = tokens + one.tokens, micro + one.micro
+    return Amount(tokens, micro)
 
 
 def _needed(row: Generation, entry: ModelEntry, prompt: Prompt) -> Amount:

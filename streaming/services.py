@@ -166,6 +166,12 @@ def answer_costs(generation_ids: Iterable[UUID]) -> dict[UUID, int]:
     return {row["generation_id"]: row["cost"] for row in rows if not row["unknown"]}
 
 
+def unheld(user_id: int, waiting: Iterable[tuple[str, int]]) -> tuple[int, int]:
+    """Tokens and millionths of a US dollar that accepted questions of this person will hold of budgets when they are
+    asked, and do not yet; `waiting`: model and input's estimate of those that the host keeps back."""
+    return budgets.unheld(user_id, waiting)
+
+
 def _check_live(user_id: int) -> None:
     live = len(_live(user_id))
     if live >= conf.get().live_generations_per_user_max:

@@ -166,7 +166,7 @@ async def send_message(
     sent = await database.call(_send, key, conversation_id, name, body)
     key_watch.accepted(key)
     is_started = await to_end(sent.after) and sent.generation in sent.after.start
-    if sent.after.start:
+    if sent.after.start or sent.waits:
         sockets.get().in_background(budget_notices.tell(key.user_id))
     place = await places.place_of(sent.generation, is_started) if sent.generation else places.UNKNOWN
     stream = UUID(sent.generation) if sent.generation else None

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from streaming import lifecycle, services
+from streaming import budgets, lifecycle, services
 from streaming.errors import Refused
 from streaming.events import Position
 from streaming.lifecycle import Outcome
@@ -109,6 +109,18 @@ def test_what_was_accepted_before_is_never_refused_when_its_turn_comes_but_when_
     assert claim.refused is not None
     assert claim.refused.code == "budget_spent"
     assert spent()[1] == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("budget")
+def test_what_waits_and_is_not_held_for_yet_is_known() -> None:
+    held = request(max_tokens=100)
+    assert budgets.unheld(held.user_id, []) == (0, 0)
+    waited = request(waited=True, input_estimate=100)
+    assert budgets.unheld(held.user_id, []) == (1150, 0), "it waits for its model"
+    assert budgets.unheld(held.user_id, [("scripted", 200), ("withdrawn", 200)]) == (2450, 0)
+    assert lifecycle.claim(str(waited.pk), "worker") is not None
+    assert budgets.unheld(held.user_id, []) == (0, 0), "its claim holds it"
 
 
 async def test_nothing_is_asked_beyond_the_budget_and_people_read_why(

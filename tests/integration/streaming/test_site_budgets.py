@@ -135,9 +135,12 @@ def test_a_site_budget_that_is_withdrawn_gives_back_what_was_held(settings: Any)
 def test_people_are_told_from_four_fifths_on(settings: Any) -> None:
     settings.STREAMING = SETTINGS | {"user_tokens_per_day": 1000, "site_cost_per_month": 10}
     row = reserve(799, 7_900_000)
-    assert budget_limits.short_shares(row.user_id) == []
+    shares = budget_limits.shares_of(row.user_id)
+    assert budget_limits.short_shares(shares) == []
+    assert [share.unit for share in budget_limits.short_shares(shares, tokens=1)] == ["tokens"]
+    assert [share.unit for share in budget_limits.short_shares(shares, micro=100_000)] == ["micro"]
     reserve(1, 100_000)
-    day, month = budget_limits.short_shares(row.user_id)
+    day, month = budget_limits.short_shares(budget_limits.shares_of(row.user_id))
     assert (day.unit, day.whole, day.reserved, day.left, day.percent, day.is_site) == (
         "tokens", 1000, 800, 200, 80, False,
     )  # fmt: skip
