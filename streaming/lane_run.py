@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 SLOWED: Final = 0.8
 """What a lane keeps of its speed after a refusal that no header explains."""
 JITTER_S: Final = 0.5
+PAUSE_MIN_S: Final = 0.5
+"""A vendor may name milliseconds. Such a try does not count, so it must not become a loop without a pause."""
 BEAT_S: Final = 2.0
 BEAT_PORTION: Final = 100
 NOTHING: Final = Used(0, 0, 0)
@@ -69,7 +71,8 @@ def penalty_of(error: StreamingError | None, random: Callable[[], float]) -> Pen
     jitter_s = random() * JITTER_S
     if isinstance(error, ProviderRateLimited):
         empty = exhausted(observations(error.headers))
-        return Penalty("limit", error.retry_after_s, 1.0 if empty else SLOWED, jitter_s, empty)
+        named_s = max(PAUSE_MIN_S, error.retry_after_s) if error.retry_after_s else None
+        return Penalty("limit", named_s, 1.0 if empty else SLOWED, jitter_s, empty)
     if isinstance(error, ProviderOverloaded):
         return Penalty("overload", error.retry_after_s, 1.0, jitter_s)
     return Penalty()

@@ -126,7 +126,7 @@ def _release(given: Given) -> Done:
         steering.release(given.target.pk)
         audit.note(given.request, given.target, "Resumed", given.why)
     done = _in_force(given.target.pk, _("The lane goes on."), reopen=reopen)
-    if done.is_late and given.target.blocked_reason:  # the lane alone knows: its row would only repeat it
+    if done.is_late and (reopen or given.target.blocked_reason):  # the lane alone knows: its row would only repeat it
         return Done(_("Redis cannot be reached just now, so the lane is still blocked. Try again."), is_late=True)
     return done
 

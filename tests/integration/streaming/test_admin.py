@@ -191,6 +191,12 @@ def test_a_lane_that_cannot_be_asked_stays_blocked(admin: Client) -> None:
     assert Lane.objects.get().blocked_reason == "The account is empty."
 
 
+def test_a_pause_that_cannot_be_ended_just_now_is_not_said_to_be_over(admin: Client) -> None:
+    """No row has it, so nobody else will do it later."""
+    admin.get("/admin/streaming/lane/")
+    assert "Try again" in resume(admin)
+
+
 def test_lanes_come_from_the_models_and_go_only_without_them(admin: Client) -> None:
     admin.get("/admin/streaming/lane/")
     Lane.objects.create(name="cellar")

@@ -44,6 +44,8 @@ def test_cached_input_is_free_and_output_weighs_five_times() -> None:
         (None, Penalty()),
         (limited(), Penalty("limit", 20.0, 0.8, 0.25)),
         (limited(None), Penalty("limit", None, 0.8, 0.25)),
+        (limited(0.0), Penalty("limit", None, 0.8, 0.25)),
+        (limited(0.02), Penalty("limit", 0.5, 0.8, 0.25)),  # one that does not count must not come again at once
         (limited(requests=0, input_tokens=900), Penalty("limit", 20.0, 1.0, 0.25, Budget.REQUESTS)),
         (limited(requests=900), Penalty("limit", 20.0, 0.8, 0.25)),
         (ProviderOverloaded(retry_after_s=7.0), Penalty("overload", 7.0, 1.0, 0.25)),
