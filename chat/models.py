@@ -194,6 +194,8 @@ class Message(models.Model):
         indexes = (
             models.Index(fields=["conversation", "revision"], name="message_changed_since"),
             models.Index(fields=["conversation", "id"], name="message_path", condition=models.Q(shown=True)),
+            # Few wait at any time; whose they are is asked with every page of a person who has a budget.
+            models.Index(fields=["author"], name="message_waiting", condition=models.Q(state="pending")),
         )
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from chat import changes, versions
@@ -92,15 +92,20 @@ def people_to_end() -> set[int]:
     """Those no longer active whose keys' questions still live, one query each for answers and what waits for them."""
     by_keys = Q(api_request__isnull=False) | Q(message__parent__key_message__key__user=F("user"))
     answers = Generation.objects.filter(by_keys, status__in=LIVE, stop_requested_at=None, user__is_active=False)
-    waiting = Message.objects.filter(key_message__key__user__is_active=False, state=Message.State.PENDING)
-    return {*answers.values_list("user_id", flat=True), *waiting.values_list("key_message__key__user_id", flat=True)}
+    waiting = _waiting().filter(key__user__is_active=False)
+    return {*answers.values_list("user_id", flat=True), *waiting.values_list("key__user_id", flat=True)}
 
 
 def anything_lives() -> bool:
     """Of all that keys asked for."""
     by_keys = Q(api_request__isnull=False) | Q(message__parent__key_message__isnull=False)
-    waiting = Message.objects.filter(key_message__isnull=False, state=Message.State.PENDING)
-    return Generation.objects.filter(by_keys, status__in=LIVE).exists() or waiting.exists()
+    return Generation.objects.filter(by_keys, status__in=LIVE).exists() or _waiting().exists()
+
+
+def _waiting() -> QuerySet[KeyMessage]:
+    """From those that wait, which are few, and not from all that keys ever sent."""
+    waiting = Message.objects.filter(state=Message.State.PENDING).values("pk")
+    return KeyMessage.objects.filter(message__in=waiting)
 
 
 def _by_key(key: ApiKey) -> _Asked:
