@@ -7,6 +7,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+UNTITLED = "New conversation"
+"""What a conversation is called while nobody has given it a name; in the reader's language where people read it."""
+
 
 class Conversation(models.Model):
     """`revision` goes up by one in each transaction that changes what participants see: a hole in it tells a client
@@ -50,7 +53,7 @@ class Conversation(models.Model):
         ordering = ("-changed_at",)
 
     def __str__(self) -> str:
-        return self.title or "New conversation"
+        return self.title or UNTITLED
 
 
 class Participant(models.Model):

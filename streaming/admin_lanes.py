@@ -13,7 +13,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.formats import number_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,6 +28,7 @@ from streaming.models import Lane
 
 ACCURACY_SPAN: Final = timedelta(days=7)
 _NO_LIMIT: Final = "—"
+_BREAK: Final = mark_safe("<br>")
 _LATER: Final = gettext_lazy(
     "The waiting line cannot be reached just now. This is saved, and comes into force within a second of its return."
 )
@@ -90,7 +93,7 @@ def _explain(field: forms.Field, rule: Rule) -> None:
 @admin.register(Lane)
 class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
     form = LaneForm
-    list_display = ("models", "code", "rates", "at_once", "blocked", "estimates", "updated_at")
+    list_display = ("models", "code", "rates", "at_once", "blocked", "estimates")
     readonly_fields = ("code", "models", "blocked", "estimates", "updated_at")
     fieldsets = (
         (None, {"fields": ("models", "code", "blocked", "estimates", "updated_at")}),
@@ -157,10 +160,20 @@ class LaneAdmin(ModelAdmin):  # type: ignore[type-arg]
     def code(self, lane: Lane) -> str:
         return format_html("<code>{}</code>", lane.name)
 
-    @admin.display(description=gettext_lazy("requests · input · output tokens per minute"))
+    @admin.display(description=gettext_lazy("per minute"))
     def rates(self, lane: Lane) -> str:
-        rates = (lane.requests_per_minute, lane.input_tokens_per_minute, lane.output_tokens_per_minute)
-        return " · ".join(_NO_LIMIT if rate is None else f"{rate:,.12g}" for rate in rates)
+        """One line for each that is limited: together they need more room than a table has."""
+        shown = [
+            (_("{count} requests"), lane.requests_per_minute),
+            (_("{count} input tokens"), lane.input_tokens_per_minute),
+            (_("{count} output tokens"), lane.output_tokens_per_minute),
+        ]
+        lines = [
+            (words.format(count=number_format(f"{rate:.12g}", force_grouping=True)),)
+            for words, rate in shown
+            if rate is not None
+        ]
+        return format_html_join(_BREAK, "{}", lines) or _NO_LIMIT
 
     @admin.display(description=gettext_lazy("at once (per person)"))
     def at_once(self, lane: Lane) -> str:

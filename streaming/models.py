@@ -156,6 +156,10 @@ class Lane(models.Model):
     held_until = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        verbose_name = _("lane")
+        verbose_name_plural = _("lanes")
+
     def __str__(self) -> str:
         return self.name
 

@@ -15,6 +15,9 @@ from django.apps import apps
 from django.conf import settings
 from django.templatetags.static import static
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+
+from chat.models import UNTITLED
 
 register = template.Library()
 APPS = ("streaming", "chat")
@@ -31,6 +34,12 @@ def import_map() -> SafeString:
 @register.simple_tag
 def module_addresses() -> list[str]:
     return [static(path) for path in _modules().values()]
+
+
+@register.filter
+def shown_title(title: str) -> str:
+    """In the reader's language what a conversation is called while nobody has given it a name; as words.js does it."""
+    return gettext(UNTITLED) if title == UNTITLED else title
 
 
 @register.filter

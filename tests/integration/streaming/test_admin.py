@@ -82,7 +82,7 @@ def test_the_list_makes_the_rows_and_shows_limits_and_how_honest_the_waits_were(
     for words in (
         "<code>kitchen</code>",
         "Tea",
-        "50 · — · —",
+        "50 requests",
         "3 (—)",
         "The account is empty.",
         "2 in 7 days: 50% within the promise",

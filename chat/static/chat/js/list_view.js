@@ -1,4 +1,4 @@
-import { gettext, interpolate, language } from "chat/words.js";
+import { gettext, interpolate, language, titleWords } from "chat/words.js";
 
 const DAY_MS = 86400000;
 const month = new Intl.DateTimeFormat(language, { month: "long", year: "numeric" });
@@ -60,10 +60,10 @@ export class ListView {
     const isUnread = entry.unread && !isRead;
     item.toggleAttribute("data-unread", isUnread);
     item.toggleAttribute("data-answering", entry.answering);
-    setText(link.querySelector(".entry-title"), entry.title);
+    setText(link.querySelector(".entry-title"), titleWords(entry.title));
     const mark = entry.answering ? gettext("answering") : isUnread ? gettext("unread") : "";
     setText(link.querySelector(".entry-marks"), mark);
-    more.ariaLabel = interpolate(gettext("More about %(title)s"), { title: entry.title });
+    more.ariaLabel = interpolate(gettext("More about %(title)s"), { title: titleWords(entry.title) });
     return item;
   }
 

@@ -23,7 +23,7 @@ import { Told } from "chat/told.js";
 import { TypingLine } from "chat/typing.js";
 import { WaitMemory } from "chat/wait_memory.js";
 import { refusalSentence } from "chat/wait_words.js";
-import { errorWords, gettext, interpolate } from "chat/words.js";
+import { errorWords, gettext, interpolate, titleWords } from "chat/words.js";
 import { browserClock } from "streaming/clock.js";
 import { createClient } from "streaming/index.js";
 import { CLOSED_SESSION_ENDED } from "streaming/protocol.js";
@@ -216,8 +216,8 @@ function showHeading({ title, participants, reply_policy: policy, told: nowTold 
   told.show(nowTold);
   const own = participants.find(({ id }) => id === initial.user);
   if (own !== undefined && own.role !== initial.role) location.reload(); // what one may do here has changed
-  element("title").textContent = title;
-  tabTitle.rename(interpolate(gettext("%(title)s · Chat"), { title }));
+  element("title").textContent = titleWords(title);
+  tabTitle.rename(interpolate(gettext("%(title)s · Chat"), { title: titleWords(title) }));
   people.showPeople(participants);
   people.showTitle(title);
   people.showPolicy(policy);

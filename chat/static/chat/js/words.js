@@ -22,6 +22,13 @@ export function interpolate(text, values) {
 
 const number = new Intl.NumberFormat(language);
 
+const UNTITLED = "New conversation";
+
+/** A conversation's title; while nobody has given it a name, it is called something in the reader's language. */
+export function titleWords(title) {
+  return title === UNTITLED ? gettext("New conversation") : title;
+}
+
 /** What an error says, in the reader's language; `sentences` are those of a message that says values. */
 export function errorWords({ message, sentences }) {
   if (!sentences) return gettext(message);
