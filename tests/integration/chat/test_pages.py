@@ -193,3 +193,12 @@ def test_the_source_of_a_message_is_for_those_who_may_read_it() -> None:
     assert client.get(f"/conversations/{conversation.pk}/messages/{10**30}/").status_code == 404
     client.force_login(eve)
     assert client.get(address).status_code == 404
+
+
+def test_a_conversation_without_a_name_is_called_so_in_the_readers_language(ann: Any) -> None:
+    unnamed, named = people.create_conversation(ann), people.create_conversation(ann, "Stop")
+    page = logged_in(ann).get(address(unnamed), headers={"accept-language": "de"}).text
+    assert '<h1 class="topbar-title" id="title" dir="auto">Neue Unterhaltung</h1>' in page
+    assert page.count('class="entry-title" dir="auto">Neue Unterhaltung<') == 1
+    assert '<span class="entry-title" dir="auto">Stop<' in page, "a name stays as it was written"
+    assert str(named) == "Stop"

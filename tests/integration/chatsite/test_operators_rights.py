@@ -243,3 +243,12 @@ def test_the_audit_trail_is_shown_and_changed_by_nobody(answer: Generation) -> N
     entry = LogEntry.objects.get()
     assert root.post(f"/admin/admin/logentry/{entry.pk}/change/", {"change_message": "nothing"}).status_code == 403
     assert root.post(f"/admin/admin/logentry/{entry.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_list_of_answers_says_their_states_in_the_readers_language(answer: Generation) -> None:
+    for status, words in (("queued", "wartet"), ("streaming", "läuft"), ("interrupted", "abgebrochen")):
+        Generation.objects.filter(pk=answer.pk).update(status=status)
+        page = staff("view_numbers").get("/admin/streaming/generation/", headers={"accept-language": "de"}).text
+        assert str(answer.pk)[:8] in page
+        assert words in page
+        assert f">{status}<" not in page.split("result_list")[-1]
