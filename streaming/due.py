@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from django.db.models import Q
 from django.utils import timezone
 
 from streaming import conf
-from streaming.models import Generation
+from streaming.models import Generation, Lane
 from streaming.states import Status
+
+PAUSED_MAX: Final = timedelta(days=1)
+"""Nobody waits longer for an administrator's word."""
 
 
 def wake_ups(limit: int = 200) -> list[str]:
@@ -23,6 +27,17 @@ def wake_ups(limit: int = 200) -> list[str]:
         again = now + timedelta(seconds=conf.get().wake_again_s)
         Generation.objects.filter(pk__in=ids, status=Status.QUEUED).update(wake_at=again)
     return ids
+
+
+def keep_paused() -> int:
+    """Whoever waits for a lane that an administrator paused was told that the question keeps its place: its deadline
+    stays at least half of itself away, and so it does when the lane goes on. Returns how many were put off."""
+    now, whole = timezone.now(), timedelta(seconds=conf.get().queue_deadline_s)
+    lanes = list(Lane.objects.filter(held="pause").exclude(held_until__lte=now).values_list("pk", flat=True))
+    if not lanes:
+        return 0
+    rows = Generation.objects.filter(lane__in=lanes, status=Status.QUEUED, requested_at__gt=now - PAUSED_MAX)
+    return rows.filter(deadline_at__lt=now + whole / 2).update(deadline_at=now + whole)
 
 
 def overdue(limit: int = 200) -> list[str]:

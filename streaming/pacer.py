@@ -80,6 +80,7 @@ class Pacer:
         for generation_id in await database.call(due.wake_ups):
             if not await dispatcher.wake(generation_id):
                 break  # the others would wait for the same thing, and they are due again soon
+        await database.call(due.keep_paused)
         for generation_id in await database.call(due.overdue):
             too_long = Refused("It waited too long and was given up.", code="expired", retryable=True)
             end = await database.call(lifecycle.end_queued, generation_id, Status.EXPIRED, too_long)

@@ -3,18 +3,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from streaming import dispatcher, fanout, keys, pacer
+from streaming import conf, database, dispatcher, fanout, keys, pacer
 from streaming.events import Expired, Position, decode
 from streaming.lane_keeper import LaneKeepers
+from streaming.models import Generation, Lane
 from streaming.pacer import Pacer
 from streaming.states import Status
 from tests import engine as doubles
-from tests.engine import Change, Engine, ask, has_status, row, until
+from tests.engine import LANE, Change, Engine, ask, has_status, row, until
 from tests.valkey import Valkey
 
 
@@ -94,6 +96,32 @@ async def test_whoever_waited_too_long_expires_and_viewers_hear_it(
     assert event.generation == overdue
     assert doubles.ended == [overdue]
     assert queue.woken == [waiting]
+
+
+@pytest.mark.parametrize(
+    ("order", "asked_ago", "expires"),
+    [
+        ({"held": "pause"}, timedelta(minutes=14), False),
+        ({"held": "pause", "held_until": timedelta(minutes=1)}, timedelta(minutes=14), False),
+        ({"held": "pause", "held_until": timedelta(0)}, timedelta(minutes=14), True),
+        ({"held": "drain"}, timedelta(minutes=14), True),
+        ({}, timedelta(minutes=14), True),
+        ({"held": "pause"}, timedelta(hours=25), True),
+    ],
+    ids=["paused", "paused for a while", "it went on", "drained", "open", "for a day"],
+)
+async def test_a_question_that_an_administrator_lets_wait_keeps_its_place(
+    engine: Engine, paced: Pacer, order: dict[str, Any], asked_ago: timedelta, expires: bool
+) -> None:
+    now = timezone.now()
+    values = {name: now + value if isinstance(value, timedelta) else value for name, value in order.items()}
+    await database.call(Lane.objects.update_or_create, name=LANE, defaults=values)
+    generation_id = await ask(deadline_at=now)
+    await database.call(Generation.objects.filter(pk=generation_id).update, requested_at=now - asked_ago)
+    await paced.pace()
+    stored = await row(generation_id)
+    assert (stored.status == Status.EXPIRED) is expires
+    assert expires or stored.deadline_at > now + timedelta(seconds=conf.get().queue_deadline_s - 60)
 
 
 async def test_whoever_has_text_is_ended_by_a_worker_with_all_of_it(paced: Pacer, queue: Queue) -> None:
