@@ -15,13 +15,14 @@ PERIOD_S = 0.03
 TRY_S = 5.0
 
 
-async def until(answers: Callable[[], Awaitable[bool]], name: str, timeout_s: float) -> None:
+async def until(answers: Callable[[], Awaitable[bool]], missing: Callable[[], str], timeout_s: float) -> None:
+    """Raises DemoError, which names what is `missing` then."""
     try:
         async with asyncio.timeout(timeout_s):
             while not await answers():  # noqa: ASYNC110 - other processes cannot set an event of ours
                 await asyncio.sleep(PERIOD_S)
     except TimeoutError:
-        raise DemoError(f"{name} did not answer within {timeout_s:g} s.") from None
+        raise DemoError(f"{missing()} did not answer within {timeout_s:g} s.") from None
 
 
 async def valkey_answers(client: Redis) -> bool:

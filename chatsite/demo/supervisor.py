@@ -73,7 +73,7 @@ class Supervisor:
             self._keep(f"web {number}", commands.web_words(listener.fileno()), env, listener.fileno())
         for number in range(1, self.options.workers + 1):
             self._keep(f"worker {number}", commands.worker_words(number, self.options.concurrency), env)
-        await self._first(probes.until(self._all_answer, "The web server or the worker", READY_TIMEOUT_S))
+        await self._first(probes.until(self._all_answer, self._missing, READY_TIMEOUT_S))
         self._say_ready(time.monotonic() - started)
         await self._first(asyncio.Event().wait())
 
@@ -108,12 +108,16 @@ class Supervisor:
 
     async def _valkey_answers(self, valkey: commands.ValkeyAddress) -> None:
         async with Redis.from_url(valkey.url, socket_timeout=1) as client:
-            await probes.until(lambda: probes.valkey_answers(client), "Valkey", READY_TIMEOUT_S)
+            await probes.until(lambda: probes.valkey_answers(client), lambda: "Valkey", READY_TIMEOUT_S)
 
     async def _all_answer(self) -> bool:
-        if not all(child.is_ready for child in self.children.values()):
-            return False
-        return await probes.page_answers(self.url)
+        return not self._starting() and await probes.page_answers(self.url)
+
+    def _starting(self) -> list[str]:
+        return [name for name, child in self.children.items() if not child.is_ready]
+
+    def _missing(self) -> str:
+        return ", ".join(self._starting()) or "The first page"
 
     def _say_ready(self, seconds: float) -> None:
         for name, password in self.folder.passwords().items():
