@@ -27,7 +27,7 @@ from streaming import fanout, services
 from streaming.events import Queued
 from streaming.events import encode as encode_stream
 from streaming.hooks import AfterEnd
-from streaming.prepared import Update, prepared, prepared_update
+from streaming.prepared import Update, insert, prepared, prepared_update
 
 log = logging.getLogger(__name__)
 HEAD_START_S: Final = 0.01
@@ -126,7 +126,10 @@ def _after(
 def stamp(message: Message, conversation: Conversation) -> int:
     """Mark a message as changed in the conversation's current revision; returns its id."""
     message.revision = conversation.revision
-    message.save()
+    if message.pk is None:
+        insert(message)
+    else:
+        message.save()
     return message.pk
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from streaming import conf, dispatcher, health, prices, providers, redis_client, workers_now
+from streaming import conf, health, prices, providers, redis_client, wake_ups, workers_now
 from streaming.providers.base import Usage
 
 Verdict = Literal["ok", "warning", "error"]
@@ -78,7 +78,7 @@ async def layer() -> list[Finding]:
 
 
 def broker() -> list[Finding]:
-    dispatcher.check_broker(BROKER_WITHIN_S)
+    wake_ups.check_broker(BROKER_WITHIN_S)
     return [Finding("broker", "ok", "Celery's broker answers.")]
 
 

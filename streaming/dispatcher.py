@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from celery import current_app
 from django.db import DatabaseError
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from streaming import conf, database, lane_tickets, lanes
+from streaming import conf, database, lane_tickets, lanes, wake_ups
 from streaming.lane_store import LaneStore
 from streaming.lane_tickets import Entry
 from streaming.lane_values import Answer, Enqueued, LaneLost, Penalty, Ticket
@@ -25,14 +22,10 @@ from streaming.lane_values import Answer, Enqueued, LaneLost, Penalty, Ticket
 T = TypeVar("T")
 Operation = Callable[[LaneStore], Awaitable[Answer | None]]
 """A call of a lane's store; None where it lets nobody start."""
-TASK_NAME: Final = "streaming.run_generation"
 _AWAY: Final = (TimeoutError, OSError, RedisError, KombuError, LaneLost, DatabaseError)
 _WAITING: Final = frozenset("qp")
 """States of a ticket, named in lua/lane_moves.lua."""
 log = logging.getLogger(__name__)
-
-# kombu is synchronous and may hang for its socket timeout when Redis does: two threads of our own, never the loop.
-_executor = ThreadPoolExecutor(2, thread_name_prefix="dispatcher")
 
 
 async def enqueue(generation_id: str) -> bool:
@@ -63,10 +56,8 @@ async def ask(lane: str, operation: Operation) -> Answer | None:
 
 
 async def start(tickets: Iterable[Ticket]) -> None:
-    """Raises what Celery raises; the lane then hands them over again."""
-    loop = asyncio.get_running_loop()
-    for ticket in tickets:
-        await loop.run_in_executor(_executor, _send, ticket)
+    """Raises what Redis or Celery raises; the lane then hands them over again."""
+    await wake_ups.send(list(tickets))
 
 
 async def _guarded(work: Awaitable[T]) -> T | None:
@@ -134,15 +125,3 @@ async def _ask(lane: str, operation: Operation) -> Answer | None:
     if answer is not None:
         await start(answer.drained.admitted)
     return answer
-
-
-def check_broker(within_s: float) -> None:
-    """Raises what kombu raises if Celery's broker does not answer."""
-    with current_app.connection_for_write() as link:
-        link.ensure_connection(max_retries=1, interval_start=0, timeout=within_s)
-
-
-def _send(ticket: Ticket) -> None:
-    arguments = (ticket.generation_id, ticket.admission, ticket.lane, round(time.time() * 1000))
-    # Celery would write out the arguments a second time, for monitors that nobody runs.
-    current_app.send_task(TASK_NAME, args=arguments, retry=False, argsrepr=ticket.generation_id, kwargsrepr="")

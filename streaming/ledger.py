@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from streaming import metrics, prices, providers
 from streaming.models import Attempt, Generation
-from streaming.prepared import Update, prepared, prepared_update
+from streaming.prepared import Update, insert, prepared, prepared_update
 from streaming.providers.base import Usage
 from streaming.spending import Found
 from streaming.tokens import estimate_tokens
@@ -61,17 +61,19 @@ def open_line(row: Generation, number: int, worker: str, handed_at: datetime | N
     waiting_since = _put_back_at(row) if row.attempt else row.requested_at
     handed_at = min(now, max(handed_at or now, waiting_since))
     entry = next((entry for entry in providers.catalogue() if entry.alias == row.model), None)
-    Attempt.objects.create(
-        generation=row,
-        number=number,
-        worker=worker,
-        user_id=row.user_id,
-        model=row.model,
-        provider=entry.provider if entry else "",
-        lane=row.lane,
-        waited_ms=_ms(waiting_since, handed_at),
-        handoff_ms=_ms(handed_at, now),
-        text_before=len(row.text),
+    insert(
+        Attempt(
+            generation=row,
+            number=number,
+            worker=worker,
+            user_id=row.user_id,
+            model=row.model,
+            provider=entry.provider if entry else "",
+            lane=row.lane,
+            waited_ms=_ms(waiting_since, handed_at),
+            handoff_ms=_ms(handed_at, now),
+            text_before=len(row.text),
+        )
     )
 
 

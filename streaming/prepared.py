@@ -13,6 +13,8 @@
 
     rename(conversation.pk, "Tea")    # → 1, the number of rows
 
+    insert(Conversation(title="Tea"))
+
 The function is called once, with stand-ins for its arguments, to learn the SQL; then only values are put in. So it must
 build the same query whatever its arguments are: no `if`, no `in` over an argument, no limit that is one. Arguments are
 of the types that its annotations say: UUID, int, str or datetime. Rows come as models (without related ones), as
@@ -27,15 +29,16 @@ import itertools
 import typing
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import update_wrapper
 from typing import Any, Final, Generic, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.db.models.query import FlatValuesListIterable, ValuesIterable, ValuesListIterable
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import InsertQuery, UpdateQuery
 
 R = TypeVar("R")
 Update = tuple[QuerySet[Any, Any], dict[str, Any]]
@@ -182,3 +185,47 @@ def _learn_update(build: Callable[..., Update]) -> _Statement:
         return query.get_compiler(connection=connection)
 
     return _Statement(build, compiler_of)
+
+
+@dataclass(frozen=True, slots=True)
+class _Insert:
+    sql: str
+    fields: list[Field[Any, Any]]
+    returning: Any
+    """What the database's own key is read with; None: the row brings its key."""
+
+
+_inserts: dict[tuple[str, type[Model], bool], _Insert] = {}
+
+
+def insert(row: Model) -> None:
+    """Like `row.save(force_insert=True)` within a transaction, for values only (no expressions), and no signal is sent.
+    Raises what that raises."""
+    own_key = row.pk is not None
+    which = (connection.vendor, type(row), own_key)
+    known = _inserts.get(which)
+    if known is None:
+        known = _inserts[which] = _learn_insert(row, own_key)
+    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in known.fields]
+    with connection.cursor() as cursor:
+        if known.returning is None:
+            cursor.execute(known.sql, values)
+        else:
+            cursor.execute(known.sql, [*values, *known.returning])
+            (row.pk,) = cursor.fetchone()
+    row._state.adding, row._state.db = False, connection.alias
+
+
+def _learn_insert(row: Model, own_key: bool) -> _Insert:
+    meta = row._meta
+    fields = [field for field in meta.local_concrete_fields if own_key or not field.primary_key]
+    query = InsertQuery(type(row))
+    query.insert_values(fields, [row])
+    compiler: Any = query.get_compiler(connection=connection)
+    compiler.returning_fields = None if own_key else [meta.pk]
+    ((sql, parameters),) = compiler.as_sql()
+    returning = None if own_key else compiler.returning_params
+    # An expression as a value (a database's default, for example) would be of this one row.
+    if meta.parents or len(parameters) != len(fields) + len(returning or ()):
+        raise TypeError(f"the rows of {meta.label} cannot be written by one statement")
+    return _Insert(sql, fields, returning)

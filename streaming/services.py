@@ -35,7 +35,7 @@ from streaming.errors import Refused, Sentence, StreamingError
 from streaming.events import encode
 from streaming.lifecycle import End
 from streaming.models import Attempt, Generation, TokenReservation
-from streaming.prepared import prepared
+from streaming.prepared import insert, prepared
 from streaming.providers.base import ModelEntry
 from streaming.replay_log import ReplayLog
 from streaming.states import LIVE, TERMINAL, Status
@@ -111,13 +111,14 @@ def request_generation(
     if not accepted_before:
         held = _admit(user_id, providers.find(model), input_estimate or 0, max_tokens)
     now = timezone.now()
-    row = Generation.objects.create(
+    row = Generation(
         user_id=user_id,
         model=model,
         wake_at=now + timedelta(seconds=settings.wake_again_s),
         deadline_at=now + timedelta(seconds=settings.queue_deadline_s),
         **_lane_columns(model, input_estimate),
     )
+    insert(row)
     budgets.keep(held, row.pk)
     lane_tickets.remember(row)
     return row

@@ -10,8 +10,8 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from structlog.contextvars import bound_contextvars
 
 from streaming import bridge, conf
-from streaming.dispatcher import TASK_NAME
 from streaming.lane_values import Ticket
+from streaming.wake_ups import TASK_NAME
 from streaming.worker_probes import WorkerProbes
 
 _probes = WorkerProbes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -153,8 +153,10 @@ class Broker:
         self.fetching: set[str] = set()
         self.box: dict[str, Ticket] = {}
 
-    def send(self, ticket: Ticket) -> None:
-        self.loop.call_soon_threadsafe(self._arrive, ticket)
+    async def send(self, tickets: Sequence[Ticket]) -> None:
+        is_here = asyncio.get_running_loop() is self.loop  # an administrator has a loop of his own
+        for ticket in tickets:
+            self._arrive(ticket) if is_here else self.loop.call_soon_threadsafe(self._arrive, ticket)
 
     def _arrive(self, ticket: Ticket) -> None:
         busy = self.worker is None or self.worker.runner.drain_at is not None

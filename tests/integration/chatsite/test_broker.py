@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import current_app
 from redis import Redis
 
-from streaming.dispatcher import TASK_NAME
+from streaming.wake_ups import TASK_NAME
 from tests.valkey import Valkey
 
 

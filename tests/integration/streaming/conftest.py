@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streaming import dispatcher, fanout, providers, runner
+from streaming import fanout, providers, runner, wake_ups
 from streaming.cancellation import cancel
 from tests import engine as doubles
 from tests.engine import Broker, Change, Engine, ScriptedProvider, open_lane
@@ -41,7 +41,7 @@ async def engine(
     monkeypatch.setattr(runner, "WATCH_PERIOD_S", 0.02)
     doubles.ended.clear()
     broker = Broker()
-    monkeypatch.setattr(dispatcher, "_send", broker.send)
+    monkeypatch.setattr(wake_ups, "send", broker.send)
     await open_lane()
     running = broker.worker = Engine(provider, broker)
     yield running
@@ -70,7 +70,7 @@ async def bed(
     """A lane that is kept by hand; nobody is really sent to a worker, nothing to the layer."""
     change(models=(MODEL,))
     there = KeeperBed(direct)
-    monkeypatch.setattr(dispatcher, "_send", there.sent.append)
+    monkeypatch.setattr(wake_ups, "send", there.send)
     monkeypatch.setattr(fanout, "send", there.receive)
     yield there
     there.forecasts.end()

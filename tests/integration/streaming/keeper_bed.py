@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -96,6 +97,9 @@ class KeeperBed:
 
     def ticket(self, generation_id: str) -> Ticket:
         return next(ticket for ticket in reversed(self.sent) if ticket.generation_id == generation_id)
+
+    async def send(self, tickets: Sequence[Ticket]) -> None:
+        self.sent += tickets
 
     def sent_ids(self) -> list[str]:
         return [ticket.generation_id for ticket in self.sent]

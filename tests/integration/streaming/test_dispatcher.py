@@ -9,9 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.utils import timezone
-from kombu import pools
 from redis.asyncio import Redis
 
 from streaming import conf, dispatcher, lane_tickets, lanes, tasks
@@ -19,6 +17,7 @@ from streaming.lane_values import Standing, Ticket, Used
 from streaming.lifecycle import queued_event
 from streaming.states import Status
 from tests.engine import LANE, Change, ask, change_row, close_clients, open_lane, row
+from tests.producers import forget_producers
 from tests.valkey import Valkey
 
 QUEUE = "generate"
@@ -30,8 +29,7 @@ async def _broker(transactional_db: None, streaming_settings: dict[str, Any]) ->
     await open_lane()
     yield
     await close_clients()
-    await asyncio.to_thread(pools.reset)
-    current_app._pool = current_app.amqp._producer_pool = None
+    await forget_producers()
 
 
 async def messages(client: Redis) -> list[list[Any]]:

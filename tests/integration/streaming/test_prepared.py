@@ -8,14 +8,14 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Coalesce, Upper
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from streaming.models import Generation
-from streaming.prepared import Update, prepared, prepared_update
+from streaming.prepared import Update, insert, prepared, prepared_update
 from streaming.states import Status
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +176,48 @@ def test_an_update_with_a_value_of_another_type_is_refused() -> None:
     row = make("ann")
     with pytest.raises(TypeError, match="no datetime"):
         begin_text(row.pk, 0, "text", "yesterday")
+
+
+# New rows.
+
+
+def unsaved(name: str, **fields: object) -> Generation:
+    user, _ = get_user_model().objects.get_or_create(username=name)
+    now = timezone.now()
+    return Generation(user=user, model="demo", wake_at=now, deadline_at=now + timedelta(minutes=1), **fields)
+
+
+def test_a_new_row_is_what_saving_would_have_made_of_it() -> None:
+    for text in ("é 👩‍👧", ""):
+        row, same = unsaved("ann", text=text, lane_tag=1.5), unsaved("ann", text=text, lane_tag=1.5)
+        same.wake_at, same.deadline_at = row.wake_at, row.deadline_at
+        insert(row)
+        same.save(force_insert=True)
+        fields = {field.attname for field in Generation._meta.concrete_fields} - {"id", "requested_at"}
+        assert Generation.objects.values(*fields).get(pk=row.pk) == Generation.objects.values(*fields).get(pk=same.pk)
+        assert (row._state.adding, row._state.db) == (same._state.adding, same._state.db)
+        row.text = "more"
+        row.save()
+        assert Generation.objects.get(pk=row.pk).text == "more"
+
+
+def test_a_new_row_gets_the_database_s_key() -> None:
+    first, second = User(username="one"), User(username="two")
+    for user in (first, second):
+        insert(user)
+    assert first.pk != second.pk
+    assert [User.objects.get(pk=user.pk).username for user in (first, second)] == ["one", "two"]
+
+
+def test_a_new_row_that_is_there_already_is_refused_as_ever() -> None:
+    row = unsaved("ann")
+    insert(row)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert(row)
+    assert Generation.objects.filter(pk=row.pk).count() == 1
+
+
+def test_a_value_that_only_the_database_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.prepared._inserts", {})
+    with pytest.raises(TypeError, match="one statement"):
+        insert(unsaved("ann", lane_tag=Value(1.5) + Value(1.0), lane_seq=None))

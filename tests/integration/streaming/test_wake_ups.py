@@ -1,0 +1,113 @@
+"""A wake-up is what Celery would have sent, whoever sends it; where it could not be, Celery sends."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from celery import current_app, signals
+from redis.asyncio import Redis
+
+from streaming import wake_ups
+from streaming.lane_values import Ticket
+from tests.engine import Change, close_clients
+from tests.producers import forget_producers
+
+TICKETS = [Ticket("00000000-0000-0000-0000-000000000001", 3, 'lane \u00e9 "x"'), Ticket("another", 0, "")]
+#: What differs from message to message.
+FREE = {"id", "root_id", "correlation_id", "delivery_tag", "reply_to"}
+
+
+@pytest.fixture(autouse=True)
+async def _clients(direct: Redis) -> AsyncIterator[None]:
+    await forget_producers()  # an earlier test may have restarted Valkey under them
+    yield
+    await close_clients()
+    await forget_producers()
+
+
+async def sent(direct: Redis) -> list[dict[str, Any]]:
+    """The messages that wait, oldest first; the body's time is taken out."""
+    found = []
+    for raw in reversed(await direct.lrange("generate", 0, -1)):
+        message = json.loads(raw)
+        body = json.loads(base64.b64decode(message["body"]))
+        assert body[0].pop() > 1_700_000_000_000
+        found.append(message | {"body": body})
+    await direct.delete("generate")
+    return found
+
+
+def comparable(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: type(inner) if name in FREE else comparable(inner) for name, inner in value.items()}
+
+
+@pytest.fixture
+def by_celery(monkeypatch: pytest.MonkeyPatch) -> list[Ticket]:
+    """The tickets for which Celery's own way was taken."""
+    seen, original = [], wake_ups._send_by_celery
+
+    def watched(ticket: Ticket, **options: Any) -> None:
+        if not options:
+            seen.append(ticket)
+        original(ticket, **options)
+
+    monkeypatch.setattr(wake_ups, "_send_by_celery", watched)
+    return seen
+
+
+async def test_it_is_what_celery_would_have_sent(direct: Redis, by_celery: list[Ticket]) -> None:
+    await wake_ups.send(TICKETS)
+    ours = await sent(direct)
+    assert by_celery == []
+    for ticket in TICKETS:
+        wake_ups._send_by_celery(ticket)
+    theirs = await sent(direct)
+    assert [comparable(message) for message in ours] == [comparable(message) for message in theirs]
+    assert [message["body"][0] for message in ours] == [
+        [ticket.generation_id, ticket.admission, ticket.lane] for ticket in TICKETS
+    ]
+    ids = {message["headers"]["id"] for message in ours}
+    assert len(ids) == 2
+    assert [message["properties"]["correlation_id"] for message in ours] == [m["headers"]["id"] for m in ours]
+
+
+async def test_nothing_is_sent_for_nobody(direct: Redis, by_celery: list[Ticket]) -> None:
+    await wake_ups.send([])
+    assert (await sent(direct), by_celery) == ([], [])
+
+
+async def test_another_broker_is_celery_s_affair(direct: Redis, by_celery: list[Ticket], change: Change) -> None:
+    change(redis_url="redis://127.0.0.1:1/0")  # the lanes' Redis is elsewhere
+    await wake_ups.send(TICKETS)
+    assert by_celery == TICKETS
+    assert len(await sent(direct)) == 2
+
+
+async def test_lists_under_other_names_are_celery_s_affair(
+    direct: Redis, by_celery: list[Ticket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**current_app.conf.broker_transport_options, "global_keyprefix": "x:"}
+    monkeypatch.setitem(current_app.conf, "broker_transport_options", options)
+    await wake_ups.send(TICKETS[:1])
+    assert by_celery == TICKETS[:1]
+
+
+async def test_whoever_listens_to_celery_s_sending_hears_of_each(direct: Redis, by_celery: list[Ticket]) -> None:
+    heard = []
+
+    def hear(body: Any, **_: Any) -> None:
+        heard.append(body[0][0])
+
+    signals.before_task_publish.connect(hear)
+    try:
+        await wake_ups.send(TICKETS)
+    finally:
+        signals.before_task_publish.disconnect(hear)
+    assert heard == [ticket.generation_id for ticket in TICKETS]
+    assert len(await sent(direct)) == 2
