@@ -10,10 +10,12 @@ from django.http import HttpRequest
 
 if TYPE_CHECKING or not apps.is_installed("unfold"):
     from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin.widgets import AdminTextInputWidget as TextInput
 else:
     from unfold.admin import ModelAdmin, TabularInline
+    from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
-__all__ = ["ModelAdmin", "Numbers", "ReadOnly", "TabularInline"]
+__all__ = ["ModelAdmin", "Numbers", "ReadOnly", "TabularInline", "TextInput"]
 
 
 class ReadOnly:

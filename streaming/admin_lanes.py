@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from streaming import lane_rows, lane_settings, lanes, providers
 from streaming.accuracy import accuracy
-from streaming.admin_base import ModelAdmin
+from streaming.admin_base import ModelAdmin, TextInput
 from streaming.lane_limits import ChargeMode
 from streaming.limit_rules import RULES, Rule, check_limits
 from streaming.models import Lane
@@ -58,7 +58,7 @@ class LaneForm(forms.ModelForm):  # type: ignore[type-arg]
 
     why = forms.CharField(
         label=gettext_lazy("Why"), max_length=200, help_text=gettext_lazy("Stands in the audit trail."),
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        widget=TextInput(attrs={"autocomplete": "off"}),
     )  # fmt: skip
 
     class Meta:

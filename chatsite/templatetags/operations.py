@@ -41,6 +41,12 @@ _BUDGETS: Final = (
 
 
 @register.filter
+def in_words(sentence: str) -> str:
+    """What an error says, in the reader's language if that is one of ours."""
+    return _(sentence) if sentence else ""  # the empty one is the catalogue's own header
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """Two units at most: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min, 4 d 3 h."""
     if seconds is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
@@ -95,6 +96,7 @@ def test_the_form_explains_each_limit(admin: Client) -> None:
     page = admin.get(URL)
     assert "Answers that may be written at the same time." in page.text
     assert "in seconds of the rates above" in page.text
+    assert re.search(r'<input[^>]*name="why"[^>]*class="[^"]*border', page.text), "a field that can be seen"
 
 
 @pytest.mark.parametrize(
