@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_noop
 
 from chat.events import ConversationChanged, GenerationData, ListEntryData, MessageData
+from chat.wording import said
 from streaming.services import ModelChoice
 from streaming.states import LIVE
 
@@ -97,11 +98,7 @@ def message_note(message: MessageData) -> str:
     """What is said below it, about what it waits for or how it ended; nothing if it is whole."""
     generation = message["generation"]
     doing = "queued" if generation and generation["status"] == "queued" else message_state(message)
-    return _translated((_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, ""))
-
-
-def _translated(sentence: str) -> str:
-    return gettext(sentence) if sentence else ""  # the empty one is the catalogue's own header
+    return said((_end_note(generation, message["text"]) if generation else "") or _NOTES.get(doing, ""))
 
 
 def _end_note(generation: GenerationData, text: str) -> str:

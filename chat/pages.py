@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -15,11 +15,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
-from chat import budget_notices, changes, page_data
+from chat import budget_notices, changes, page_data, wording
 from chat.access import Forbidden, NotFound, id_of
 from chat.conversation_list import whole_list
 from chat.usage_words import sentence
@@ -95,17 +94,7 @@ def _refusal(refused: Refused, status: int) -> JsonResponse:
 
 
 def _words(refused: Refused) -> str:
-    sentences = [gettext(one.text) % _written(one.values) for one in refused.sentences]
-    return " ".join(sentences) or gettext(refused.message)
-
-
-def _written(values: Mapping[str, str | int]) -> dict[str, str]:
-    """As `words.js` writes them: numbers as the reader's language does."""
-    return {name: _number(value) if isinstance(value, int) else value for name, value in values.items()}
-
-
-def _number(value: int) -> str:
-    return str(number_format(value, force_grouping=True))
+    return wording.worded(refused.sentences) or gettext(refused.message)
 
 
 def sidebar(request: HttpRequest) -> dict[str, Any]:

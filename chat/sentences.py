@@ -1,8 +1,7 @@
 """Sentences of the server that reach people through frames and rows, for translators.
 
 Frames and rows carry them in English: one frame goes to readers of many languages, and the engine knows none of them.
-Pages look them up when they are shown, and put values in the places of their names. A row keeps one text: how an answer
-ended stays English if it says values.
+Pages look them up when they are shown, and put values in the places of their names (`wording.py`, `words.js`).
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ SENTENCES: Final = (
     _("The server lost its connection to the queue."),
     _("Something broke at the model's provider."),
     _("The model's provider did not answer the call in time."),
+    _("The model's provider was silent for %(seconds)s seconds."),
     _("The connection to the model's provider was lost."),
     _("The model's provider answered with a page instead of a stream."),
     _("The address of the model's provider is not valid."),

@@ -7,7 +7,7 @@ import { WaitMemory } from "chat/wait_memory.js";
 import {
   duration, modelWait, refusalSentence, rounded, spokenDuration, spokenWait, timeWords, waitLine, waitReason,
 } from "chat/wait_words.js";
-import { errorWords } from "chat/words.js";
+import { errorWords, said } from "chat/words.js";
 
 import { MemoryStorage, plain } from "./fakes.js";
 
@@ -267,6 +267,28 @@ test("a refusal that says values is said in the reader's language", () => {
   globalThis.django = { gettext: (text) => ({ "%(count)s are ahead.": "Vorher: %(count)s." })[text] ?? text };
   try {
     assert.equal(errorWords(refused), "Too many questions wait for Demo. Vorher: 1,200.");
+  } finally {
+    delete globalThis.django;
+  }
+});
+
+test("what a row says with values is found again and said in the reader's language", () => {
+  const german = {
+    "This question may use up to %(asked)s.": "Bis zu %(asked)s.",
+    "This question may use up to %(asked)s, but your whole budget for today is %(whole)s.": "%(asked)s von %(whole)s.",
+    "Ask something shorter or another model.": "Frage kürzer.",
+    "%(count)s message": ["eins", "viele"],
+  };
+  const end = "This question may use up to 1,001, but your whole budget for today is $1.50. Ask something shorter or another model.";
+  assert.equal(said(end), end, "in English it stays as it is");
+  globalThis.django = { catalog: german, gettext: (text) => german[text] ?? text };
+  try {
+    assert.equal(said(end), "1,001 von $1.50. Frage kürzer.");
+    assert.equal(said("This question may use up to 20. Ask something shorter or another model."), "Bis zu 20. Frage kürzer.");
+    assert.equal(said("Ask something shorter or another model."), "Frage kürzer.");
+    for (const other of ["", "Our own words.", "Our own words. Ask something shorter or another model."]) {
+      assert.equal(said(other), other);
+    }
   } finally {
     delete globalThis.django;
   }

@@ -1,7 +1,7 @@
 import { messageState } from "chat/conversation_state.js";
 import { counted } from "chat/debug_panel.js";
 import { WaitLine } from "chat/wait_line.js";
-import { gettext, interpolate } from "chat/words.js";
+import { gettext, interpolate, said } from "chat/words.js";
 import { Smoother } from "streaming/smoother.js";
 
 /** Longer than models pause by themselves: whoever looks at a cursor that stands still is told that it is not over. */
@@ -135,8 +135,8 @@ export function waitingSentence({ reason, message, retryInS }) {
     const seconds = Math.ceil(retryInS ?? 0);
     const counted = interpolate(gettext("Trying again in %(seconds)s s."), { seconds });
     const when = seconds ? counted : gettext("Trying again…");
-    return message ? `${gettext(message)} ${when}` : when;
+    return message ? `${said(message)} ${when}` : when;
   }
-  if (message) return gettext(message);
+  if (message) return said(message);
   return reason === "waiting_for_queue" ? gettext("Waiting for the queue…") : gettext("Starting…");
 }

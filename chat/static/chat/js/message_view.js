@@ -1,6 +1,6 @@
 import { AnswerText } from "chat/answer_text.js";
 import { MessageText } from "chat/message_text.js";
-import { gettext, interpolate, language } from "chat/words.js";
+import { gettext, interpolate, language, said } from "chat/words.js";
 
 const COPIED_MS = 2000;
 const NO_BREAK = "\u00a0";
@@ -119,7 +119,7 @@ export class MessageView {
   /** How an answer ended; `end` has status, reason, code and message. */
   showEnd(state, { reason = "", message = "" }) {
     const empty = state === "done" && this.text.isEmpty ? EMPTY : "";
-    this.showState(state, gettext(message) || CUT_SHORT[reason] || empty);
+    this.showState(state, said(message) || CUT_SHORT[reason] || empty);
   }
 
   /** @param offers by name whether it can be done: copy, edit, again, good, bad, retry, withdraw */

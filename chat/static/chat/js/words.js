@@ -35,6 +35,55 @@ export function errorWords({ message, sentences }) {
   return sentences.map(({ text, values }) => interpolate(gettext(text), shown(values))).join(" ");
 }
 
+/**
+ * What a row or an end says, which keep one English text: where it says values, the sentences that it was made of are
+ * found again by their patterns. What is not made of known ones stays as it is. `wording.py` does the same.
+ */
+export function said(message) {
+  const whole = gettext(message);
+  if (whole !== message || message === "") return whole;
+  const sentences = found(message, patterns());
+  return sentences === null ? message : errorWords({ message, sentences });
+}
+
+function found(message, known) {
+  if (message === "") return [];
+  for (const [text, pattern] of known) {
+    const match = pattern.exec(message);
+    const rest = match && found(message.slice(match[0].length), known);
+    if (rest) return [{ text, values: read(match.groups ?? {}) }, ...rest];
+  }
+  return null;
+}
+
+/** Of the server's sentences, which are all in the catalogue; the longest first, since some begin others. */
+function patterns() {
+  const texts = Object.keys(catalogue().catalog ?? {}).filter((text) => text.endsWith("."));
+  return texts.sort((one, other) => other.length - one.length).map((text) => [text, new RegExp(patternOf(text))]);
+}
+
+function patternOf(text) {
+  const parts = text.split(/%\((\w+)\)s/);
+  const seen = new Set();
+  return `^${parts.map((part, at) => (at % 2 ? valueOf(part, seen) : escaped(part))).join("")}(?: |$)`;
+}
+
+function valueOf(name, seen) {
+  if (seen.has(name)) return `\\k<${name}>`;
+  seen.add(name);
+  return `(?<${name}>.+?)`;
+}
+
+function escaped(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+function read(values) {
+  const isNumber = (value) => /^\d{1,3}(,\d{3})*$/.test(value);
+  const entries = Object.entries(values);
+  return Object.fromEntries(entries.map(([name, value]) => [name, isNumber(value) ? Number(value.replaceAll(",", "")) : value]));
+}
+
 function shown(values) {
   const entries = Object.entries(values);
   return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === "number" ? number.format(value) : value]));
