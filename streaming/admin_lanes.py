@@ -83,7 +83,7 @@ class LaneForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _explain(field: forms.Field, rule: Rule) -> None:
-    field.help_text = rule.help
+    field.help_text = _(rule.help)
     if rule.kind is ChargeMode:
         field.choices = list(_CHARGES.items())  # type: ignore[attr-defined]
     elif rule.kind is not bool:

@@ -23,6 +23,11 @@ _BOOLEANS: Final = {
 }
 
 
+def gettext_noop(text: str) -> str:
+    """For translators, who find it by this name; nothing here knows languages."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One field of LaneLimits. `least` and `most` bound a number; `optional`: None stands for "no such limit"."""
@@ -36,62 +41,97 @@ class Rule:
 
 RULES: Final[dict[str, Rule]] = {
     "requests_per_minute": Rule(
-        float, "Requests that the provider allows per minute. Empty: no such limit.", 0.01, 1e7, True
+        float, gettext_noop("Requests that the provider allows per minute. Empty: no such limit."), 0.01, 1e7, True
     ),
     "input_tokens_per_minute": Rule(
         float,
-        "Tokens of questions (with their history) that the provider allows per minute. Empty: no such limit.",
+        gettext_noop(
+            "Tokens of questions (with their history) that the provider allows per minute. Empty: no such limit."
+        ),
         1,
         1e10,
         True,
     ),
     "output_tokens_per_minute": Rule(
-        float, "Tokens of answers that the provider allows per minute. Empty: no such limit.", 1, 1e10, True
+        float,
+        gettext_noop("Tokens of answers that the provider allows per minute. Empty: no such limit."),
+        1,
+        1e10,
+        True,
     ),
     "concurrency": Rule(
-        int, "Answers that may be written at the same time. Empty: as many as the workers have room for.", 1, 1e5, True
+        int,
+        gettext_noop("Answers that may be written at the same time. Empty: as many as the workers have room for."),
+        1,
+        1e5,
+        True,
     ),
     "user_concurrency": Rule(
-        int, "Answers that one person may have written at the same time here. Empty: no such limit.", 1, 1e5, True
+        int,
+        gettext_noop("Answers that one person may have written at the same time here. Empty: no such limit."),
+        1,
+        1e5,
+        True,
     ),
     "user_queue": Rule(
-        int, "Questions that one person may have waiting here; one more is refused. Empty: no such limit.", 1, 1e5, True
+        int,
+        gettext_noop("Questions that one person may have waiting here; one more is refused. Empty: no such limit."),
+        1,
+        1e5,
+        True,
     ),
     "queue_max": Rule(
-        int, "Questions of all people that may wait here; one more is refused. Empty: no such limit.", 1, 1e6, True
+        int,
+        gettext_noop("Questions of all people that may wait here; one more is refused. Empty: no such limit."),
+        1,
+        1e6,
+        True,
     ),
     "charge": Rule(
         ChargeMode,
-        "How the provider counts the tokens of an answer: as they are produced (Anthropic), or the most that may come "
-        "when the request begins (OpenAI).",
+        gettext_noop(
+            "How the provider counts the tokens of an answer: as they are produced (Anthropic), or the most that "
+            "may come when the request begins (OpenAI)."
+        ),
     ),
     "burst_s": Rule(
         float,
-        "How much may start at once after a rest, in seconds of the rates above: 10 lets a sixth of a minute's "
-        "allowance start together.",
+        gettext_noop(
+            "How much may start at once after a rest, in seconds of the rates above: 10 lets a sixth of a minute's "
+            "allowance start together."
+        ),
         0.1,
         3600,
     ),
     "pace": Rule(
         float,
-        "Share of the rates above that is used, from 0.1 to 1. A little below 1, people wait for our own count, which "
-        "can be foretold, and not for the provider's refusal, which cannot.",
+        gettext_noop(
+            "Share of the rates above that is used, from 0.1 to 1. A little below 1, people wait for our own count, "
+            "which can be foretold, and not for the provider's refusal, which cannot."
+        ),
         0.1,
         1,
     ),
     "ramp_start": Rule(
         float,
-        "Share of the rates with which it starts after five idle minutes; it doubles each minute. 1: at full speed.",
+        gettext_noop(
+            "Share of the rates with which it starts after five idle minutes; it doubles each minute. 1: at full speed."
+        ),
         0.01,
         1,
     ),
     "adopt_higher": Rule(
         bool,
-        "Whether the provider's answers may raise a limit above the number here. Switch it off where other programs "
-        "use the same key.",
+        gettext_noop(
+            "Whether the provider's answers may raise a limit above the number here. Switch it off where other "
+            "programs use the same key."
+        ),
     ),
     "handoff_s": Rule(
-        float, "Seconds that a worker has to begin an answer that may start, before another one is asked.", 1, 60
+        float,
+        gettext_noop("Seconds that a worker has to begin an answer that may start, before another one is asked."),
+        1,
+        60,
     ),
 }
 

@@ -96,6 +96,7 @@ def test_the_form_explains_each_limit(admin: Client) -> None:
     page = admin.get(URL)
     assert "Answers that may be written at the same time." in page.text
     assert "in seconds of the rates above" in page.text
+    assert "in Sekunden der Raten oben" in admin.get(URL, headers={"accept-language": "de"}).text
     assert re.search(r'<input[^>]*name="why"[^>]*class="[^"]*border', page.text), "a field that can be seen"
 
 
