@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from django.utils import timezone
 
 from chatsite.dashboard import audit
 from chatsite.dashboard.orders import ORDERS
-from streaming import dispatcher, steering
+from streaming import steering, wake_ups
+from streaming.lane_values import Ticket
 from streaming.models import Generation, Lane
 from tests.engine import SETTINGS
 from tests.integration.chatsite.operators_bed import (
@@ -55,8 +57,12 @@ def site(settings: Any, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None
         "redis_url": valkey.url, "models": MODELS, "prompt_builder": "chat.prompts.build_prompt",
         "on_ended": "chat.services.generation_ended",
     }  # fmt: skip
-    monkeypatch.setattr(dispatcher, "_send", lambda ticket: None)
+    monkeypatch.setattr(wake_ups, "send", to_nobody)
     a_worker(valkey.url)
+
+
+async def to_nobody(tickets: Sequence[Ticket]) -> None:
+    """No worker is there."""
 
 
 @pytest.fixture
