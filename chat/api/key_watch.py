@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from chat import sockets
 from chat.api import revoking
 from chat.api.models import ApiKey
 from streaming import database
+from streaming.per_loop import PerLoop
 
 PERIOD_S: Final = 4.0
 log = logging.getLogger(__name__)
@@ -25,21 +25,18 @@ log = logging.getLogger(__name__)
 def accepted(key: ApiKey) -> None:
     """After the commit that accepted a request of this key."""
     sockets.get().in_background(revoking.end_if_withdrawn(key))
-    loop = asyncio.get_running_loop()
-    _watches.setdefault(loop, _Watch()).begin(loop)
+    _watches.get().begin()
 
 
 class _Watch:
-    """One per event loop."""
-
     def __init__(self) -> None:
         self._is_new = False
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+    def begin(self) -> None:
         self._is_new = True  # perhaps the round that runs just now has looked too early to see it
         if self._task is None or self._task.done():
-            self._task = loop.create_task(self._run(), name="watch over keys")
+            self._task = asyncio.create_task(self._run(), name="watch over keys")
 
     async def _run(self) -> None:
         lives = True
@@ -61,4 +58,4 @@ async def look() -> bool:
         return True
 
 
-_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = WeakKeyDictionary()
+_watches: Final = PerLoop(_Watch)

@@ -77,10 +77,10 @@ async def end_of_person(user_id: int) -> None:
 async def end_if_withdrawn(key: ApiKey) -> None:
     """After the commit that accepted a request of this key: it was let in, and may have been revoked since, or its
     owner deactivated."""
-    if await database.call(ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=False).exists):
-        await _end(_by_key(key))
-    elif await database.call(ApiKey.objects.filter(pk=key.pk, user__is_active=False).exists):
-        await end_of_person(key.user_id)
+    withdrawn = ApiKey.objects.filter(Q(revoked_at__isnull=False) | Q(user__is_active=False), pk=key.pk)
+    found = await database.call(withdrawn.first)
+    if found is not None:
+        await (_end(_by_key(key)) if found.revoked_at else end_of_person(key.user_id))
 
 
 def note_message(key: ApiKey, message_id: int) -> None:

@@ -6,19 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.leftovers import clear
+from tests.acceptance.leftovers import leaves_nothing as leaves_nothing
 from tests.acceptance.program_site import Site, environment, site_of
 from tests.acceptance.rig import Demo
 from tests.acceptance.simulator_process import SimulatorProcess
-
-
-@pytest.fixture(autouse=True)
-def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What fails, fails alone: the next test finds the demo as it would have found it."""
-    yield
-    demo = getattr(request.node, "funcargs", {}).get("demo")
-    if isinstance(demo, Demo):
-        clear(demo)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,25 @@ A conversation whose answer goes on makes the next test's question wait behind i
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
+
+import pytest
 
 from tests.acceptance.rig import Demo, until
 
 #: The reaper's time for what a worker left that is gone, and that of a worker's start.
 ENDED_WITHIN_S = 120.0
 _LIVE = "status NOT IN ('completed', 'stopped', 'interrupted', 'failed', 'expired')"
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For a conftest. What fails, fails alone: the next test finds the demo as it would have found it."""
+    yield
+    demo = getattr(request.node, "funcargs", {}).get("demo")
+    if isinstance(demo, Demo):
+        clear(demo)
 
 
 def clear(demo: Demo) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.acceptance.leftovers import clear
+from tests.acceptance.leftovers import leaves_nothing as leaves_nothing
 from tests.acceptance.rig import Demo
 from tests.browser.person import Person, log_in_once
 
@@ -63,15 +63,6 @@ def browser(chromium_path: str) -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(CHROMIUM_FLAGS))
         yield chromium
         chromium.close()
-
-
-@pytest.fixture(autouse=True)
-def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What fails, fails alone: the next test finds the demo as it would have found it."""
-    yield
-    demo = getattr(request.node, "funcargs", {}).get("demo")
-    if isinstance(demo, Demo):
-        clear(demo)
 
 
 @pytest.fixture

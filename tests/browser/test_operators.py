@@ -188,16 +188,22 @@ def plotted(page: str, labels: list[str]) -> str:
     return re.sub(r'<div class="ops-plot">.*?<p class="ops-quiet ops-note"', lambda _: plot, page, count=1, flags=re.S)
 
 
-def test_the_charts_keep_up_and_leave_the_reader_where_they_were(operator: Operator) -> None:
-    page, rounds = operator.page, iter((["a"], ["a", "b"]))
+def charts_of(operator: Operator, *rounds: list[str]) -> Any:
+    """The dashboard, under the page's own clock; each refresh of its charts brings the next labels to the first one."""
+    page, labels = operator.page, iter(rounds)
 
     def refresh(route: Any) -> None:
         answer = route.fetch()
-        route.fulfill(response=answer, body=plotted(answer.text(), next(rounds)))
+        route.fulfill(response=answer, body=plotted(answer.text(), next(labels)))
 
     page.route("**/dashboard/?part=charts", refresh)
     page.clock.install()
     page.goto(f"{operator.demo.url}admin/dashboard/")
+    return page
+
+
+def test_the_charts_keep_up_and_leave_the_reader_where_they_were(operator: Operator) -> None:
+    page = charts_of(operator, ["a"], ["a", "b"])
     page.locator(".ops-card details summary").first.click()
     place = "document.querySelector('.ops-card details .ops-scroll').scrollTop"
     page.evaluate(f"{place} = 200")
@@ -215,15 +221,7 @@ def test_the_charts_keep_up_and_leave_the_reader_where_they_were(operator: Opera
 
 
 def test_a_chart_that_loses_its_data_says_so_in_words_and_is_drawn_again_when_there_is_some(operator: Operator) -> None:
-    page, rounds = operator.page, iter((["a"], [], ["b"]))
-
-    def refresh(route: Any) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, body=plotted(answer.text(), next(rounds)))
-
-    page.route("**/dashboard/?part=charts", refresh)
-    page.clock.install()
-    page.goto(f"{operator.demo.url}admin/dashboard/")
+    page = charts_of(operator, ["a"], [], ["b"])
     labels = "() => String(Chart.getChart(document.querySelector('.ops-plot canvas'))?.data.labels)"
     page.clock.run_for(61_000)
     page.wait_for_function(f"() => ({labels})() === 'a'")

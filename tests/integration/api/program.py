@@ -8,7 +8,9 @@ import httpx2
 import openai
 
 from chat.api import keys
-from chat.api.models import ApiKey, Scope
+from chat.api.models import ApiKey, ApiRequest, Scope
+from streaming import services as streaming
+from streaming.models import Generation
 from tests.integration.chat.factories import make_person
 from tests.integration.chat.live_server import LiveServer
 
@@ -43,3 +45,10 @@ def make_program(server: LiveServer, scopes: tuple[str, ...] = (Scope.READ, Scop
     user = user or make_person()
     made = keys.create_key(user, "test", scopes)
     return Program(server, user, made.key, made.token)
+
+
+def waiting_request(key: ApiKey, model: str) -> Generation:
+    """A request of this key that is accepted, and that nobody has taken up."""
+    waiting = streaming.request_generation(user_id=key.user_id, model=model)
+    ApiRequest.objects.create(generation=waiting, user=key.user, key=key, prompt={"x": 1}, body_hash="")
+    return waiting

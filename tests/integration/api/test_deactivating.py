@@ -14,11 +14,10 @@ from chat.api import asking, key_watch, keys, revoking
 from chat.api.models import ApiRequest, KeyMessage
 from chat.models import Conversation, Message
 from streaming import database
-from streaming import services as streaming
 from streaming.models import Generation
 from streaming.states import Status
 from tests.engine import Change, Engine, ScriptedProvider, has_status
-from tests.integration.api.program import Program, make_program
+from tests.integration.api.program import Program, make_program, waiting_request
 from tests.integration.api.test_revoking import background, converse
 from tests.integration.chat.factories import answer_of, make_conversation, make_person, send
 from tests.valkey import Valkey
@@ -118,8 +117,7 @@ async def test_a_request_that_was_let_in_just_before_ends_too(
 def test_the_admin_ends_it_with_the_same_commit(valkey: Valkey, change: Change) -> None:
     change(on_ended="chat.api.hooks.generation_ended")
     made = keys.create_key(make_person("ann"), "leaked")
-    waiting = streaming.request_generation(user_id=made.key.user_id, model="scripted")
-    ApiRequest.objects.create(generation=waiting, user=made.key.user, key=made.key, prompt={"x": 1}, body_hash="")
+    waiting = waiting_request(made.key, model="scripted")
     client = Client()
     client.force_login(make_person("boss", is_staff=True, is_superuser=True))
     form = {"username": "ann", "date_joined_0": "2026-01-01", "date_joined_1": "00:00"}
@@ -134,8 +132,7 @@ def test_the_admin_ends_it_with_the_same_commit(valkey: Valkey, change: Change) 
 def test_the_wish_is_in_the_transaction_that_saves_the_person(valkey: Valkey) -> None:
     """A deactivation that is taken back ends nothing."""
     made = keys.create_key(make_person(), "mine")
-    waiting = streaming.request_generation(user_id=made.key.user_id, model="demo")
-    ApiRequest.objects.create(generation=waiting, user=made.key.user, key=made.key, prompt={"x": 1}, body_hash="")
+    waiting = waiting_request(made.key, model="demo")
 
     def seen() -> bool:
         return Generation.objects.filter(pk=waiting.pk, stop_requested_at__isnull=False).exists()

@@ -12,11 +12,10 @@ from chat.api import asking, keys, revoking
 from chat.api.models import ApiKey, ApiRequest
 from chat.models import Message
 from streaming import database
-from streaming import services as streaming
 from streaming.models import Generation
 from streaming.states import Status
 from tests.engine import Change, Engine, ScriptedProvider, row
-from tests.integration.api.program import HELLO, Program, make_program
+from tests.integration.api.program import HELLO, Program, make_program, waiting_request
 from tests.integration.chat.factories import make_person
 from tests.valkey import Valkey
 
@@ -96,8 +95,7 @@ async def test_a_request_that_was_let_in_just_before_ends_too(
 def test_the_page_ends_what_waits(valkey: Valkey, change: Change) -> None:
     change(on_ended="chat.api.hooks.generation_ended")
     made = keys.create_key(make_person("ann"), "leaked")
-    waiting = streaming.request_generation(user_id=made.key.user_id, model="scripted")
-    ApiRequest.objects.create(generation=waiting, user=made.key.user, key=made.key, prompt={"x": 1}, body_hash="")
+    waiting = waiting_request(made.key, model="scripted")
     client = Client()
     client.force_login(made.key.user)
     page = client.get("/accounts/api-keys/").content.decode()
