@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -63,12 +69,33 @@ class Site:
         ours = {"base_url": self.base_url, "api_key": self.key, "max_retries": 0, "timeout": TIMEOUT_S}
         return OpenAI(**{**ours, **options})
 
-    def occupy(self, model: str, questions: int = 2) -> None:
-        """So many questions come first: whoever asks while they wait must wait as well, also where a program's start
-        takes some seconds. They are not bob's, who may ask little, and nobody reads their answers."""
+    @contextlib.contextmanager
+    def occupied(self, model: str) -> Iterator[None]:
+        """Two questions wait in the model's lane until a third comes from inside the block, however long its program
+        takes to start: it must wait as well. The two are ann's, nobody reads their answers."""
+        first = self._ask_first(model, 3)
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            line = pool.submit(self._keep_waiting, model, first, over)
+            try:
+                yield
+            finally:
+                over.set()
+                line.result()
+
+    def _keep_waiting(self, model: str, ours: set[str], over: threading.Event) -> None:
+        query = "SELECT id FROM streaming_generation WHERE model = ? AND admitted_at IS NULL"
+        deadline = time.monotonic() + TIMEOUT_S
+        while not over.wait(0.1) and time.monotonic() < deadline:
+            waiting = {row["id"] for row in self.demo.rows(query, model)}
+            if waiting - ours:
+                return
+            ours |= self._ask_first(model, 2 - len(waiting))
+
+    def _ask_first(self, model: str, questions: int) -> set[str]:
         api = Api(self.demo.origin, self.key)
-        for _ in range(questions):
-            api.send(api.post("/conversations")["id"], "First", model)
+        sent = [api.send(api.post("/conversations")["id"], "First", model) for _ in range(questions)]
+        return {uuid.UUID(one["stream_id"]).hex for one in sent}
 
     def waited_s(self, model: str) -> float:
         """How long the newest question to a model was in line."""

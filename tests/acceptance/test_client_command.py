@@ -69,8 +69,8 @@ def test_a_question_is_answered_and_a_wait_is_told(site: Site, chatsite: Run) ->
     texts = [frame["text"] for frame in first if frame["type"] in ("stream.delta", "stream.snapshot")]
     assert "".join(texts) == expected
     assert (first[0]["type"], first[-1]["type"]) == ("sent", "stream.completed")
-    site.occupy(model)
-    second = chatsite("send", "-m", model, "-c", first[0]["conversation"], stdin="Go on")
+    with site.occupied(model):
+        second = chatsite("send", "-m", model, "-c", first[0]["conversation"], stdin="Go on")
     assert (second.returncode, second.stdout) == (0, f"{expected}\n")
     assert site.waited_s(model) > 0.2
     assert re.search(r"\d(st|nd|rd|th) in line", second.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import httpx2
@@ -25,9 +26,8 @@ def expected(model: str) -> str:
 def test_a_client_gets_its_answer_streamed_and_whole_and_after_a_wait_in_the_lane(site: Site, name: str) -> None:
     model, ask = WAITING[name], CLIENTS[name]
     for is_streamed, waits in ((True, False), (False, True), (True, True)):
-        if waits:
-            site.occupy(model, 3 if name == "llm" else 1)  # a program of its own, which takes some seconds to start
-        text = ask(site, model, is_streamed)
+        with site.occupied(model) if waits else nullcontext():
+            text = ask(site, model, is_streamed)
         assert text.strip() == expected(model).strip()
         assert not waits or site.waited_s(model) > 0.2
 
@@ -36,8 +36,8 @@ def test_who_reads_the_stream_itself_is_told_of_the_wait_and_each_line_is_one_th
     """No ids, no event names, no lone `retry:` and no empty data: each of them ends OpenAI's SDK."""
     body = {"model": WAITING["raw"], "messages": [{"role": "user", "content": QUESTION}], "stream": True}
     with httpx2.Client(headers={"Authorization": f"Bearer {site.key}"}, timeout=60) as client:
-        site.occupy(WAITING["raw"])
-        lines = streamed(client, site, body)
+        with site.occupied(WAITING["raw"]):
+            lines = streamed(client, site, body)
     assert any(line.startswith(": queued") for line in lines)
     assert any("position=1" in line and "eta=" in line for line in lines if line.startswith(": queued waiting"))
     assert {line.partition(":")[0] for line in lines} == {"", "data"}
