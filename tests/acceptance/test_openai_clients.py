@@ -35,9 +35,9 @@ def test_a_client_gets_its_answer_streamed_and_whole_and_after_a_wait_in_the_lan
 def test_who_reads_the_stream_itself_is_told_of_the_wait_and_each_line_is_one_that_sdks_bear(site: Site) -> None:
     """No ids, no event names, no lone `retry:` and no empty data: each of them ends OpenAI's SDK."""
     body = {"model": WAITING["raw"], "messages": [{"role": "user", "content": QUESTION}], "stream": True}
-    with httpx2.Client(headers={"Authorization": f"Bearer {site.key}"}, timeout=60) as client:
-        with site.occupied(WAITING["raw"]):
-            lines = streamed(client, site, body)
+    client = httpx2.Client(headers={"Authorization": f"Bearer {site.key}"}, timeout=60)
+    with client, site.occupied(WAITING["raw"]):
+        lines = streamed(client, site, body)
     assert any(line.startswith(": queued") for line in lines)
     assert any("position=1" in line and "eta=" in line for line in lines if line.startswith(": queued waiting"))
     assert {line.partition(":")[0] for line in lines} == {"", "data"}
