@@ -59,6 +59,11 @@ class SimulatorProcess:
         """From now on every request is refused with 429 or 529."""
         self._ask("/pause", {"status": status, "seconds": seconds})
 
+    def pace(self, model: str, rate: float | None) -> None:
+        """From now on the model's answers, also those that run, come at so many tokens a second; 0: as fast as they
+        are read; None: as its name says. So an answer lasts until a test has seen what it wanted, and ends then."""
+        self._ask("/pace", {"model": model, "rate": rate})
+
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(f"{self.url}{path}", data, timeout=60) as response:

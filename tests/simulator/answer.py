@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from tests.simulator import corpus, going_on
 from tests.simulator.dialects import Dialect
@@ -49,7 +50,8 @@ class Answer:
         whole = corpus.tokens(count, self._script.seed, bool(self._script.unicode), self._script.paragraph)
         self._tokens = going_on.tokens(self._script, exchange.body, whole)
         self._index = 0
-        self._start = 0.0
+        self._start = self._first_at = 0.0
+        self._timer: asyncio.Handle | None = None
         self._paused = False
 
     def start(self) -> None:
@@ -61,17 +63,29 @@ class Answer:
     def resume(self) -> None:
         if self._paused:
             self._paused = False
-            self._loop.call_soon(self._step)
+            self._step_at(0.0)
+
+    def go_at(self, rate: float) -> None:
+        """From now on so many tokens a second, whatever the script says."""
+        self._script = replace(self._script, rate=rate)
+        if self._timer is not None:
+            self._start = self._loop.time() - (self._index / rate if rate else 0.0)
+            self._step_at(max(self._first_at, self._loop.time()))
 
     def _begin(self) -> None:
         if self._transport.is_closing():
             return
         self._transport.write(head_of(self._exchange))
         self._write(self._dialect.head(self._exchange.model, self._script))
-        self._start = self._loop.time() + self._script.first
+        self._start = self._first_at = self._loop.time() + self._script.first
         for number in range(self._script.thoughts):
             self._write(self._dialect.thought(f"thought {number} "))
-        self._loop.call_at(self._start, self._step)
+        self._step_at(self._start)
+
+    def _step_at(self, time: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(time, self._step) if time else self._loop.call_soon(self._step)
 
     def _step(self) -> None:
         """Sends what is due and asks to be called when the next token is."""
@@ -86,10 +100,7 @@ class Answer:
             self._send(self._tokens[self._index])
             self._index += 1
         self._on_change()
-        if script.rate:
-            self._loop.call_at(self._start + self._index / script.rate, self._step)
-        else:
-            self._loop.call_soon(self._step)
+        self._step_at(self._start + self._index / script.rate if script.rate else 0.0)
         return None
 
     def _send(self, token: str) -> None:

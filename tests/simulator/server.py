@@ -36,6 +36,8 @@ class Simulator:
         #: Model → its limits; "*": all others together, and without limits at first.
         self.quotas = {"*": Quota(Allowance())}
         self.runs = StoredRuns(self.on_change)
+        #: Model → tokens a second, where it is not what its name says.
+        self.paces: dict[str, float] = {}
         self._port = port
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -98,12 +100,25 @@ class Simulator:
         self.quotas[model] = Quota(allowance)
         return self.quotas[model]
 
+    def pace(self, model: str, rate: float | None) -> None:
+        """Answers of the model, also those that run, go on at so many tokens a second; None: as its name says."""
+        if rate is None:
+            self.paces.pop(model, None)
+        else:
+            self.paces[model] = rate
+        for connection in self._connections:
+            connection.go_at(model, parse(model).rate if rate is None else rate)
+        for run in self.runs.all.values():
+            if run.model == model:
+                run.go_at(parse(model).rate if rate is None else rate)
+
     def quota(self, model: str) -> Quota:
         return self.quotas.get(model) or self.quotas["*"]
 
     def receive(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Exchange:
         model = str(body.get("model", ""))
         script = parse(model)
+        script = replace(script, rate=self.paces.get(model, script.rate))
         self._seen[model] += 1
         if script.times and self._seen[model] > script.times:
             script = replace(script, fault="")
@@ -152,6 +167,10 @@ class _Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self._answer is not None:
             self._answer.resume()
+
+    def go_at(self, model: str, rate: float) -> None:
+        if isinstance(self._answer, Answer) and self._exchange is not None and self._exchange.model == model:
+            self._answer.go_at(rate)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.simulator import corpus, going_on
@@ -34,6 +35,7 @@ class StoredRun:
         self._readers: list[StoredAnswer] = []
         self._loop = asyncio.get_running_loop()
         self._start = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._loop.call_later(self.script.headers, self._begin)
@@ -49,6 +51,14 @@ class StoredRun:
         if self.status == "in_progress":
             self._end("cancelled")
 
+    def go_at(self, rate: float) -> None:
+        """From now on so many tokens a second, whatever the script says."""
+        self.script = replace(self.script, rate=rate)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._start = self._loop.time() - (len(self.sent) / rate if rate else 0.0)
+            self._timer = self._loop.call_at(self._loop.time(), self._step)
+
     def described(self) -> dict[str, Any]:
         about = {"id": self.id, "object": "response", "created_at": CREATED, "model": self.model, "background": True}
         return {**about, "status": self.status, "output": [], "error": None, "incomplete_details": None, "usage": None}
@@ -57,7 +67,7 @@ class StoredRun:
         self._add("response.created", response=self.described())
         self._add("response.in_progress", response=self.described())
         self._start = self._loop.time() + self.script.first
-        self._loop.call_at(self._start, self._step)
+        self._timer = self._loop.call_at(self._start, self._step)
 
     def _step(self) -> None:
         if self.status != "in_progress":
@@ -74,7 +84,7 @@ class StoredRun:
             self._add("response.output_text.delta", **OUTPUT, delta=self._tokens[number], logprobs=[])
             self.sent.append(self._tokens[number])
             pace = self._start + len(self.sent) / script.rate if script.rate else self._loop.time()
-            self._loop.call_at(pace, self._step)
+            self._timer = self._loop.call_at(pace, self._step)
         self._on_change()
 
     def _complete(self) -> None:
