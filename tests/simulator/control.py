@@ -4,8 +4,8 @@ GET /health   GET /log   DELETE /log
 GET /limits                     what each group of models was asked, answered and refused (`Quota.seen`)
 POST /limits {"model", …}       a model (or "*": all others together) gets these limits (`Allowance`), new and full
 DELETE /limits                  the counts begin again
-POST /pace {"model", "rate"}    its answers, also those that run, go on at so many tokens a second (0: as fast as they are
-                                read) until they are told otherwise; null: as the model's name says
+POST /pace {"model", "rate"}    its answers, also those that run, go on at so many tokens a second from now on (0: as
+                                fast as they are read); null: as the model's name says
 POST /pause {"model", "status", "seconds", "is_named"}   refuses everything so long
 """
 
