@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 #: They log requests and answers, or their lines.
-QUIET: Final = ("openai", "anthropic", "httpx2", "httpcore2", "httpx", "httpcore", "websockets", "urllib3")
+QUIET: Final = ("openai", "anthropic", "aiohttp", "httpx2", "httpcore2", "httpx", "httpcore", "websockets", "urllib3")
 SECRET_MIN_CHARS: Final = 8
 STRUCK_OUT: Final = "[secret]"
 #: Django logs the address of what it refuses, and an invitation's or a share's is all that one needs to come in.

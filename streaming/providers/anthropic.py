@@ -72,7 +72,7 @@ def open_provider(entry: ModelEntry, settings: StreamingSettings) -> AnthropicPr
         base_url=entry.base_url or BASE_URL,
         max_retries=0,
         timeout=timeouts(settings),
-        http_client=http_client(settings),
+        http_client=http_client(settings, anthropic.DefaultAioHttpClient),
     )
     return AnthropicProvider(client)
 

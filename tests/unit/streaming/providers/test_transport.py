@@ -1,12 +1,16 @@
 import json
 
+import aiohttp
+import anthropic
 import httpx2
+import openai
 import pytest
 
 from streaming.conf import StreamingSettings
-from streaming.providers.transport import READ_MARGIN_S, http_client, timeouts, unreadable
+from streaming.providers.transport import POOL_TIMEOUT_S, READ_MARGIN_S, http_client, timeouts, unreadable
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1/")
+CLIENTS = (openai.DefaultAioHttpClient, anthropic.DefaultAioHttpClient)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +40,29 @@ def test_every_failure_of_the_connection_has_a_code(error: Exception | None, cod
     assert unreadable(error).code == code
 
 
-async def test_a_redirect_is_never_followed_because_it_would_take_the_prompt_along() -> None:
-    async with http_client(StreamingSettings()) as client:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (aiohttp.ConnectionTimeoutError(), "connect_timeout"),
+        (aiohttp.SocketTimeoutError(), "provider_timeout"),
+        (aiohttp.ServerDisconnectedError(), "connection_lost"),
+        (aiohttp.ClientOSError(104, "reset"), "connection_lost"),
+        (aiohttp.ClientPayloadError(), "connection_lost"),
+        (aiohttp.InvalidURL("a"), "bad_address"),
+        (aiohttp.NonHttpUrlClientError("a"), "bad_address"),
+    ],
+)
+def test_the_failure_underneath_counts_whatever_the_sdk_s_client_makes_of_it(error: Exception, code: str) -> None:
+    named = httpx2.ConnectTimeout("", request=REQUEST)
+    named.__cause__ = error
+    assert unreadable(named).code == code
+
+
+@pytest.mark.parametrize("make", CLIENTS)
+async def test_a_redirect_is_never_followed_because_it_would_take_the_prompt_along(
+    make: type[httpx2.AsyncClient],
+) -> None:
+    async with http_client(StreamingSettings(), make) as client:
         assert client.follow_redirects is False
 
 
@@ -51,7 +76,7 @@ async def test_the_pool_has_room_for_all_streams_of_the_process() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpx2, "Limits", Limits)
-        async with http_client(StreamingSettings(worker_streams_max=321)):
+        async with http_client(StreamingSettings(worker_streams_max=321), CLIENTS[0]):
             assert seen[0]["max_connections"] == 321
 
 
@@ -59,3 +84,4 @@ def test_the_runner_gives_up_before_the_socket_does() -> None:
     settings = StreamingSettings(connect_timeout_s=3.0, first_text_timeout_s=10.0, between_text_timeout_s=40.0)
     assert timeouts(settings).connect == 3.0
     assert timeouts(settings).read == 40.0 + READ_MARGIN_S
+    assert timeouts(settings).pool == 3.0 + POOL_TIMEOUT_S  # which holds for all of connecting
