@@ -23,6 +23,7 @@ from tests.acceptance.stream_view import StreamView
 Frame = dict[str, Any]
 ACK_BYTES = 65_536
 ACK_S = 1.0
+TIMEOUT_S = 120.0
 
 
 class CommandFailed(Exception):
@@ -69,6 +70,7 @@ class ChatClient:
         socket = self._socket = await connect(
             self.url, origin=Origin(self.origin), additional_headers={"Cookie": self.cookie},
             subprotocols=[Subprotocol("chat.v1")], compression=None, max_size=None, ping_interval=None, proxy=None,
+            open_timeout=TIMEOUT_S,
         )  # fmt: skip
         self.hello = {}
         self._reader = asyncio.create_task(self._read(socket))
@@ -116,7 +118,7 @@ class ChatClient:
 
     # Commands
 
-    async def command(self, kind: str, /, *, timeout_s: float = 60, **fields: Any) -> Frame:
+    async def command(self, kind: str, /, *, timeout_s: float = TIMEOUT_S, **fields: Any) -> Frame:
         """Sends a command and returns the server's `ok`. Raises CommandFailed."""
         number = next(self._ids)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
@@ -166,7 +168,7 @@ class ChatClient:
     def view(self, generation: str) -> StreamView:
         return self.streams.setdefault(generation, StreamView(generation, keep_history=self.keep_history))
 
-    async def until(self, holds: Callable[[], bool], what: str = "it", timeout_s: float = 90) -> None:
+    async def until(self, holds: Callable[[], bool], what: str = "it", timeout_s: float = 150) -> None:
         """Waits until something holds; looked at after each frame."""
         try:
             async with asyncio.timeout(timeout_s), self._changed:

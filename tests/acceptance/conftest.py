@@ -35,5 +35,7 @@ def demo(simulator: SimulatorProcess, request: pytest.FixtureRequest) -> Iterato
         for name in ("MODELS", "ANTHROPIC_MODELS")
     )
     env = simulator.env(openai=openai, anthropic=anthropic)
-    with Demo(web=2, workers=2, env=env | {"DEMO_TOKENS_PER_SECOND": "20", "DRAIN_SECONDS": "2"}) as running:
+    env |= {"DEMO_TOKENS_PER_SECOND": "20", "DRAIN_SECONDS": "2"}
+    env |= {"DJANGO_SETTINGS_MODULE": "tests.acceptance.untiring_settings"}
+    with Demo(web=2, workers=2, env=env) as running:
         yield running

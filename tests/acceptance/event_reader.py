@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

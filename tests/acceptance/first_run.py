@@ -18,7 +18,7 @@ from typing import Final
 from chatsite.demo import commands
 from chatsite.demo.folder import DataFolder
 
-PREPARED_WITHIN_S: Final = 150.0
+PREPARED_WITHIN_S: Final = 200.0
 
 
 def lay_out(data: Path) -> None:

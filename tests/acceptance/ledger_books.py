@@ -37,7 +37,7 @@ class Samples:
 
 
 def scrape(url: str) -> Samples:
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         text = answer.read().decode()
     found = Samples()
     for family in text_string_to_metric_families(text):

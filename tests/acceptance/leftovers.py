@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.rig import Demo, until
 
 #: The reaper's time for what a worker left that is gone, and that of a worker's start.
-ENDED_WITHIN_S = 120.0
+ENDED_WITHIN_S = 200.0
 _LIVE = "status NOT IN ('completed', 'stopped', 'interrupted', 'failed', 'expired')"
 
 

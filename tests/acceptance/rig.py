@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from tests.acceptance.chat_client import ChatClient
 from tests.acceptance.demo_database import DemoDatabase, PostgresDatabase, Row, SqliteFile
 from tests.acceptance.first_run import lay_out
@@ -26,7 +28,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 READY_S = 240.0
 
 
-def until(holds: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
+def until(holds: Callable[[], Any], what: str, timeout_s: float = 150.0) -> Any:
     """Polls for something that only another process can bring about; returns the first true answer."""
     deadline, pause = time.monotonic() + timeout_s, threading.Event()
     while not (answer := holds()):
@@ -124,7 +126,7 @@ class Demo:
         self.seconds = time.monotonic() - self.started
         return self
 
-    def stop(self, timeout_s: float = 90.0) -> int:
+    def stop(self, timeout_s: float = 150.0) -> int:
         """Asks it to end, and returns its exit code."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -189,7 +191,7 @@ class Demo:
     def kill(self, name: str) -> int:
         return self.signal(name, signal.SIGKILL)
 
-    def wait_restarted(self, name: str, killed: int, timeout_s: float = 150.0) -> int:
+    def wait_restarted(self, name: str, killed: int, timeout_s: float = 200.0) -> int:
         """Waits until `name` runs and can serve again; returns its new process id."""
 
         def restarted() -> bool:
@@ -203,8 +205,13 @@ class Demo:
         return await asyncio.to_thread(self.wait_restarted, name, killed)
 
     def _serves(self, name: str) -> bool:
-        ready_file = self.data / "run" / f"{name.replace(' ', '-')}.ready"
-        return bool(self.state["processes"][name]["pid"]) and (name == "valkey" or ready_file.exists())
+        if not self.state["processes"][name]["pid"]:
+            return False
+        if name != "valkey":
+            return (self.data / "run" / f"{name.replace(' ', '-')}.ready").exists()
+        with redis.Redis.from_url(self.redis_url, socket_timeout=60) as client, contextlib.suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
 
     @property
     def is_whole(self) -> bool:
@@ -259,7 +266,7 @@ class Demo:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         run = subprocess.run(
             [sys.executable, str(BASE_DIR / "manage.py"), *words], env={**kept, **self.env, "DATABASE_URL": address},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         return run.stdout.strip()

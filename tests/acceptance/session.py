@@ -7,7 +7,7 @@ import re
 import urllib.parse
 import urllib.request
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 class Session:

@@ -27,7 +27,7 @@ class SimulatorProcess:
 
     def __exit__(self, *error: object) -> None:
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(120)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -66,15 +66,15 @@ class SimulatorProcess:
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"{self.url}{path}", data, timeout=60) as response:
+        with urllib.request.urlopen(f"{self.url}{path}", data, timeout=120) as response:
             return json.load(response)
 
     def forget(self) -> None:
         """Empties the log; models that fail only some times begin anew."""
         request = urllib.request.Request(f"{self.url}/log", method="DELETE")
-        urllib.request.urlopen(request, timeout=60).close()
+        urllib.request.urlopen(request, timeout=120).close()
 
-    def wait_closed(self, model: str, timeout_s: float = 60.0) -> dict[str, Any]:
+    def wait_closed(self, model: str, timeout_s: float = 150.0) -> dict[str, Any]:
         """The newest exchange of the model, once its client has left."""
 
         def closed() -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 
@@ -14,12 +15,14 @@ from tests.simulator.text import text_of
 
 pytestmark = pytest.mark.acceptance
 
-#: Asked anew, the model would begin again: only reading the same run on gives this text.
-STORY = "sim-tokens=200+rate=20+seed=31"
-OTHER = "sim-tokens=200+rate=20+seed=32"
-STOPPED = "sim-tokens=2000+rate=20+seed=33"
+#: They go on for minutes, until their worker was lost, and are then told to come to their end. Asked anew, the model
+#: would begin again: only reading the same run on gives this text.
+TOKENS = 3000
+STORY = f"sim-tokens={TOKENS}+rate=20+seed=31"
+OTHER = f"sim-tokens={TOKENS}+rate=20+seed=32"
+STOPPED = f"sim-tokens={TOKENS}+rate=20+seed=33"
 #: Longer ago than the vendor keeps a run; asked to go on, the model does.
-GONE = "sim-tokens=160+rate=20+seed=34+gone=400+repeat=50"
+GONE = f"sim-tokens={TOKENS}+rate=20+seed=34+gone=400+repeat=50"
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,8 @@ async def test_the_next_worker_reads_the_same_run_on(
         await ann.until(lambda: len(view.text) > 160, "some text")
         name = busy_worker(demo, generation)
         ended, shown = demo.signal(name, number), view.text
+        await ann.until(lambda: view.position.attempt == 2, "the next attempt")
+        simulator.pace(model, 0)
         await ann.ended(generation)
         await demo.back(name, ended)
     expected = text_of(model)
@@ -58,7 +63,7 @@ async def test_the_next_worker_reads_the_same_run_on(
     assert (asked, run, read) == ("POST", "/v1/responses", "GET")
     assert again.startswith("/v1/responses/resp_")
     (row,) = demo.rows("SELECT output_tokens FROM streaming_generation WHERE id = ?", generation.replace("-", ""))
-    assert row["output_tokens"] == 200  # both attempts are one run, which the vendor counts once
+    assert row["output_tokens"] == TOKENS  # both attempts are one run, which the vendor counts once
 
 
 async def test_a_run_that_is_gone_is_continued_by_a_new_request(demo: Demo, simulator: SimulatorProcess) -> None:
@@ -69,6 +74,9 @@ async def test_a_run_that_is_gone_is_continued_by_a_new_request(demo: Demo, simu
         await ann.until(lambda: len(view.text) > 160, "some text")
         name = busy_worker(demo, generation)
         killed = demo.kill(name)
+        await ann.until(lambda: view.position.attempt == 2, "the next attempt")
+        await asyncio.to_thread(until, lambda: len(requests(simulator, GONE)) == 3, "the new request")
+        simulator.pace(GONE, 0)
         await ann.ended(generation)
         await demo.back(name, killed)
     assert view.status == "completed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 
 import pytest
@@ -13,13 +15,13 @@ from tests.simulator.text import text_of
 
 pytestmark = pytest.mark.acceptance
 
-#: 1 s in 95 of 100 cases is promised, 5 s at most; without the flag it would be the provider's own end, half a minute
-#: later. What a slow and busy machine adds lies between.
-CLOSED_WITHIN_S = 15.0
+#: 1 s in 95 of 100 cases is promised, 5 s at most. Where the machine is not ours it is less than the time after which
+#: the provider would end it, or we for its silence: six minutes and more.
+CLOSED_WITHIN_S = 15.0 if os.environ.get("CHATSITE_FULL") == "1" else 150.0
 STEADY, SILENT, LATE = (
-    "sim-tokens=700+rate=20",
+    "sim-tokens=8000+rate=20",
     "sim-tokens=60+rate=20+fault=stall+at=20",
-    "sim-tokens=60+rate=20+first=30",
+    "sim-tokens=60+rate=20+first=900",
 )
 MODELS = [f"{model}+seed=1" for model in (STEADY, SILENT, LATE)]
 ANTHROPIC_MODELS = [f"{model}+seed=2" for model in (STEADY, SILENT, LATE)]
@@ -32,7 +34,7 @@ async def stop_and_check(
     """Stop from the other tab; both end stopped, with the row's text, and the provider was left at once."""
     asked = time.time()
     await other.command("generation.stop", generation=generation)
-    exchange = simulator.wait_closed(model)
+    exchange = await asyncio.to_thread(simulator.wait_closed, model)
     assert exchange["client_closed_at"] - asked <= CLOSED_WITHIN_S
     views = [await reader.ended(generation) for reader in (client, other)]
     assert [view.status for view in views] == ["stopped", "stopped"]

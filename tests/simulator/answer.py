@@ -50,7 +50,7 @@ class Answer:
         whole = corpus.tokens(count, self._script.seed, bool(self._script.unicode), self._script.paragraph)
         self._tokens = going_on.tokens(self._script, exchange.body, whole)
         self._index = 0
-        self._start = self._first_at = 0.0
+        self._start = 0.0
         self._timer: asyncio.Handle | None = None
         self._paused = False
 
@@ -67,17 +67,17 @@ class Answer:
 
     def go_at(self, rate: float) -> None:
         """From now on so many tokens a second, whatever the script says."""
-        self._script = replace(self._script, rate=rate)
+        self._script, now = replace(self._script, rate=rate, first=0.0), self._loop.time()
         if self._timer is not None:
-            self._start = self._loop.time() - (self._index / rate if rate else 0.0)
-            self._step_at(max(self._first_at, self._loop.time()))
+            self._start = now - ((self._index - 1) / rate if rate else 0.0)
+            self._step_at(now + 1 / rate if rate else 0.0)
 
     def _begin(self) -> None:
         if self._transport.is_closing():
             return
         self._transport.write(head_of(self._exchange))
         self._write(self._dialect.head(self._exchange.model, self._script))
-        self._start = self._first_at = self._loop.time() + self._script.first
+        self._start = self._loop.time() + self._script.first
         for number in range(self._script.thoughts):
             self._write(self._dialect.thought(f"thought {number} "))
         self._step_at(self._start)

@@ -5,7 +5,7 @@ GET /limits                     what each group of models was asked, answered an
 POST /limits {"model", …}       a model (or "*": all others together) gets these limits (`Allowance`), new and full
 DELETE /limits                  the counts begin again
 POST /pace {"model", "rate"}    its answers, also those that run, go on at so many tokens a second from now on (0: as
-                                fast as they are read); null: as the model's name says
+                                fast as they are read), without a first wait; null: as the model's name says
 POST /pause {"model", "status", "seconds", "is_named"}   refuses everything so long
 """
 

@@ -118,7 +118,8 @@ class Simulator:
     def receive(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> Exchange:
         model = str(body.get("model", ""))
         script = parse(model)
-        script = replace(script, rate=self.paces.get(model, script.rate))
+        if model in self.paces:
+            script = replace(script, rate=self.paces[model], first=0.0)
         self._seen[model] += 1
         if script.times and self._seen[model] > script.times:
             script = replace(script, fault="")

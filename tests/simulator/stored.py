@@ -53,11 +53,11 @@ class StoredRun:
 
     def go_at(self, rate: float) -> None:
         """From now on so many tokens a second, whatever the script says."""
-        self.script = replace(self.script, rate=rate)
+        self.script, now = replace(self.script, rate=rate, first=0.0), self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
-            self._start = self._loop.time() - (len(self.sent) / rate if rate else 0.0)
-            self._timer = self._loop.call_at(self._loop.time(), self._step)
+            self._start = now - ((len(self.sent) - 1) / rate if rate else 0.0)
+            self._timer = self._loop.call_at(now + 1 / rate if rate else now, self._step)
 
     def described(self) -> dict[str, Any]:
         about = {"id": self.id, "object": "response", "created_at": CREATED, "model": self.model, "background": True}
