@@ -60,13 +60,13 @@ class Nginx:
         words = [self.program, "-p", str(self.folder), "-c", str(self.file)]
         with (self.folder / "output.log").open("wb") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log)
-        until(lambda: self._answers() or self.process.poll() is not None, "nginx", 60)
+        until(lambda: self._answers() or self.process.poll() is not None, "nginx", 150)
         assert self.process.poll() is None, self.log
         return self
 
     def __exit__(self, *error: object) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(90)
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

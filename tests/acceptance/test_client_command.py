@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from chatsite.client.answer_stream import Answer, read_answer
 from chatsite.client.site import Site as Api
-from tests.acceptance.program_site import LONG, STORY, TOKENS, WAITING, Site
+from tests.acceptance.program_site import LEFT, LONG, STORY, TIMEOUT_S, TOKENS, WAITING, Site
 from tests.acceptance.rig import BASE_DIR, until
 from tests.simulator import corpus
 
@@ -46,6 +47,20 @@ def chatsite(environment: dict[str, str]) -> Run:
     return run
 
 
+def begun(environment: dict[str, str], *words: str, stdin: str = "") -> subprocess.Popen[str]:
+    """The same while it runs; Ctrl-C reaches it even if the tests themselves ignore it."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "chatsite.client", *words], cwd=BASE_DIR, env=environment, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(stdin)
+    process.stdin.close()
+    process.stdin = None  # so that `communicate` lets it be
+    return process
+
+
 def frames(run: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
@@ -62,57 +77,58 @@ def test_a_login_keeps_a_good_key_and_refuses_a_bad_one(site: Site, chatsite: Ru
     assert "demo" in chatsite("models", CHATSITE_KEY="", CHATSITE_URL="").stdout
 
 
-def test_a_question_is_answered_and_a_wait_is_told(site: Site, chatsite: Run) -> None:
+def test_a_question_is_answered_and_a_wait_is_told(site: Site, chatsite: Run, environment: dict[str, str]) -> None:
     model, expected = WAITING["command"], "".join(corpus.tokens(TOKENS, 5, False))
     first = frames(chatsite("send", "--json", "-m", model, "Go", "on"))
     # Whoever comes after the first text gets that as a snapshot.
     texts = [frame["text"] for frame in first if frame["type"] in ("stream.delta", "stream.snapshot")]
     assert "".join(texts) == expected
     assert (first[0]["type"], first[-1]["type"]) == ("sent", "stream.completed")
-    with site.occupied(model):
-        second = chatsite("send", "-m", model, "-c", first[0]["conversation"], stdin="Go on")
-    assert (second.returncode, second.stdout) == (0, f"{expected}\n")
+    words = ["send", "-m", model, "-c", first[0]["conversation"]]
+    told = threading.Event()
+    with site.occupied(model, told), begun(environment, *words, stdin="Go on") as second:
+        assert second.stdout is not None
+        assert second.stderr is not None
+        is_told = any(re.search(r"\d(st|nd|rd|th) in line", line) for line in second.stderr)
+        told.set()
+        text = second.stdout.read()
+    assert (second.returncode, text) == (0, f"{expected}\n")
+    assert is_told
     assert site.waited_s(model) > 0.2
-    assert re.search(r"\d(st|nd|rd|th) in line", second.stderr)
 
 
 def test_after_ctrl_c_the_answer_is_read_on_with_the_command_that_was_named(
     site: Site, chatsite: Run, environment: dict[str, str]
 ) -> None:
-    words = [sys.executable, "-u", "-m", "chatsite.client", "send", "-m", STORY, "Tell a story"]
-    ours = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with subprocess.Popen(
-        words, cwd=BASE_DIR, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **ours
-    ) as asking:  # type: ignore[call-overload]
+    with begun(environment, "send", "-m", LEFT, "Tell a story") as asking:
         assert asking.stdout is not None
         assert asking.stderr is not None
-        begun = asking.stdout.read(20)
+        start = asking.stdout.read(20)
         asking.send_signal(signal.SIGINT)
         rest, told = asking.stdout.read(), asking.stderr.read()
     assert asking.returncode == 130
     named = re.search(r"chatsite (watch (\S+) --after \S+)", told)
     assert named is not None, told
     assert f"chatsite stop {named[2]}" in told
+    site.simulator.pace(LEFT, 0)
     later = chatsite(*named[1].split())
     assert later.returncode == 0, later.stderr
-    assert begun + rest + later.stdout == site.demo.row_text(named[2]) + "\n"
+    assert start + rest + later.stdout == site.demo.row_text(named[2]) + "\n"
 
 
-def test_a_stopped_answer_is_told_as_such_and_a_question_behind_it_gets_its_turn(site: Site, chatsite: Run) -> None:
+def test_a_stopped_answer_is_told_as_such_and_a_question_behind_it_gets_its_turn(
+    site: Site, chatsite: Run, environment: dict[str, str]
+) -> None:
     conversation = Api(site.demo.origin, site.key).post("/conversations")["id"]
     stream = chatsite("send", "-m", LONG, "-c", conversation, "--no-watch", "Go on").stdout.strip()
-    words = [sys.executable, "-m", "chatsite.client", "send", "-c", conversation, "-m", "demo", "Hello"]
-    env = {"CHATSITE_URL": site.demo.origin, "CHATSITE_KEY": site.key, "PATH": os.environ["PATH"]}
-    with subprocess.Popen(
-        words, cwd=BASE_DIR, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as next:
+    with begun(environment, "send", "-c", conversation, "-m", "demo", "Hello") as next:
         until(
             lambda: len(Api(site.demo.origin, site.key).get(f"/conversations/{conversation}/messages")["items"]) == 3,
             "it",
         )
         assert chatsite("stop", stream).returncode == 0
         seen = chatsite("watch", stream)
-        text, told = next.communicate(timeout=150)
+        text, told = next.communicate(timeout=TIMEOUT_S)
     assert (seen.returncode, "stopped" in seen.stderr) == (3, True)
     assert seen.stdout == site.demo.row_text(stream) + "\n"
     assert (next.returncode, len(text) > 5, "before it" in told) == (0, True, True)
@@ -163,13 +179,13 @@ class _Cut:
 
 def test_a_reader_that_is_cut_a_hundred_times_has_exactly_the_text_of_the_row(site: Site) -> None:
     seed = random.randrange(10**6)
-    api, cutting, answer = Api(site.demo.origin, site.key), Cutting(seed), Answer()
+    api, cutting, answer, positions = Api(site.demo.origin, site.key), Cutting(seed), Answer(), []
     stream = api.send(api.post("/conversations")["id"], "Go on", STORY)["stream_id"]
-    positions = [
-        frame["position"]
-        for frame in read_answer(api.address, api.key, stream, answer, open=cutting.open, sleep=lambda seconds: None)
-        if frame["type"] == "stream.delta"
-    ]
+    for frame in read_answer(api.address, api.key, stream, answer, open=cutting.open, sleep=lambda seconds: None):
+        if frame["type"] == "stream.delta":
+            positions.append(frame["position"])
+        if len(positions) == 2:  # now it has something to go on from
+            site.simulator.pace(STORY, 150)
     print(f"seed {seed}: {cutting.cuts} cuts, {cutting.resumed} times resumed")
     assert cutting.cuts == CUTS
     assert cutting.resumed > CUTS / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,7 +12,7 @@ import openai
 import pytest
 
 from tests.acceptance.openai_clients import CLIENTS, QUESTION
-from tests.acceptance.program_site import BROKEN, LONG, TOKENS, TOO_LONG, WAITING, Site
+from tests.acceptance.program_site import BROKEN, LONG, TIMEOUT_S, TOKENS, TOO_LONG, WAITING, Site
 from tests.acceptance.rig import until
 from tests.simulator import corpus
 
@@ -35,22 +36,34 @@ def test_a_client_gets_its_answer_streamed_and_whole_and_after_a_wait_in_the_lan
 def test_who_reads_the_stream_itself_is_told_of_the_wait_and_each_line_is_one_that_sdks_bear(site: Site) -> None:
     """No ids, no event names, no lone `retry:` and no empty data: each of them ends OpenAI's SDK."""
     body = {"model": WAITING["raw"], "messages": [{"role": "user", "content": QUESTION}], "stream": True}
-    client = httpx2.Client(headers={"Authorization": f"Bearer {site.key}"}, timeout=60)
-    with client, site.occupied(WAITING["raw"]):
-        lines = streamed(client, site, body)
+    told = threading.Event()
+    with (
+        httpx2.Client(headers={"Authorization": f"Bearer {site.key}"}, timeout=TIMEOUT_S) as client,
+        site.occupied(WAITING["raw"], told),
+    ):
+        lines = streamed(client, site, body, told)
     assert any(line.startswith(": queued") for line in lines)
-    assert any("position=1" in line and "eta=" in line for line in lines if line.startswith(": queued waiting"))
+    assert any(map(tells_the_wait, lines))
     assert {line.partition(":")[0] for line in lines} == {"", "data"}
     assert lines[-1] == "data: [DONE]"
     assert all(json.loads(line[6:])["choices"] for line in lines if line.startswith("data: ") and line != lines[-1])
 
 
-def streamed(client: httpx2.Client, site: Site, body: dict[str, Any]) -> list[str]:
+def tells_the_wait(line: str) -> bool:
+    return line.startswith(": queued waiting") and "position=1" in line and "eta=" in line
+
+
+def streamed(client: httpx2.Client, site: Site, body: dict[str, Any], told: threading.Event) -> list[str]:
+    lines = []
     with client.stream("POST", f"{site.base_url}/chat/completions", json=body) as response:
         assert response.status_code == 200
         assert response.headers["x-accel-buffering"] == "no"
         assert response.headers["cache-control"].startswith("no-cache")
-        return [line for line in response.iter_lines() if line]
+        for line in filter(None, response.iter_lines()):
+            lines.append(line)
+            if tells_the_wait(line):
+                told.set()
+    return lines
 
 
 def test_the_sdk_lists_the_models_and_finds_one(site: Site) -> None:
@@ -115,13 +128,18 @@ def test_a_key_that_is_wrong_or_revoked_is_an_authentication_error(site: Site, w
 
 def test_broken_json_is_a_bad_request_that_says_so(site: Site) -> None:
     headers = {"Authorization": f"Bearer {site.key}", "Content-Type": "application/json"}
-    answer = httpx2.post(f"{site.base_url}/chat/completions", content=b'{"model": "demo", "mess', headers=headers)
+    url, body = f"{site.base_url}/chat/completions", b'{"model": "demo", "mess'
+    answer = httpx2.post(url, content=body, headers=headers, timeout=TIMEOUT_S)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
 def test_too_many_requests_are_a_rate_limit_error_that_says_when_to_come_back(site: Site) -> None:
-    with site.openai(api_key=site.other_key) as client, pytest.raises(openai.RateLimitError) as refused:
-        any(client.models.list() is None for _ in range(3000))
+    with site.openai(api_key=site.other_key) as client:
+        headers = client.models.with_raw_response.list().headers
+        assert int(headers["x-ratelimit-remaining-requests"]) < int(headers["x-ratelimit-limit-requests"])
+        site.spend(site.other_key)
+        with pytest.raises(openai.RateLimitError) as refused:
+            client.models.list()
     assert refused.value.code == "rate_limited"
     assert int(refused.value.response.headers["Retry-After"]) >= 1
     assert "x-ratelimit-limit-requests" in refused.value.response.headers
