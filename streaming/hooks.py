@@ -28,7 +28,7 @@ def _load(path: str) -> Callable[[Any], Any]:
 
 
 def build_prompt(generation_id: str) -> Prompt:
-    """Called inside the claim's transaction."""
+    """Called just before the claim's transaction, or inside it."""
     prompt: Prompt = _load(conf.get().prompt_builder)(generation_id)
     return prompt
 

@@ -104,10 +104,12 @@ class Checkpoint:
 
 @transaction.atomic
 def claim(
-    generation_id: str, worker: str, admission: int = 0, *, ends_only: bool = False, handed_at: datetime | None = None
-) -> Claim | None:
-    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over. `ends_only`: without its lane's
-    permission only what asks no provider may start. `handed_at`: when its lane let it start."""
+    generation_id: str, worker: str, admission: int = 0, *, prompt: Prompt | None = None, ends_only: bool = False,
+    handed_at: datetime | None = None,
+) -> Claim | None:  # fmt: skip
+    """QUEUED → ADMITTED, attempt + 1. None: somebody else has it, or it is over. `prompt`: read a moment ago, if it
+    was. `ends_only`: without its lane's permission only what asks no provider may start. `handed_at`: when its lane let
+    it start."""
     rows = _generation(UUID(generation_id))
     if not rows or rows[0].status != Status.QUEUED or (ends_only and not asks_nobody(rows[0])):
         return None
@@ -115,7 +117,7 @@ def claim(
     attempt = row.attempt + 1
     if not _admit(row.pk, row.attempt, attempt, worker, admission, timezone.now()):
         return None
-    prompt = hooks.build_prompt(generation_id)
+    prompt = prompt or hooks.build_prompt(generation_id)
     refused = budgets.cover(row, prompt)
     ledger.open_line(row, attempt, worker, handed_at)
     return Claim(

@@ -17,13 +17,14 @@ from django.db import DatabaseError
 from redis import RedisError
 from structlog.contextvars import bind_contextvars
 
-from streaming import conf, database, lifecycle, metrics, services
+from streaming import conf, database, hooks, lifecycle, metrics, services
 from streaming.cancellation import cancel
 from streaming.endings import Draining
 from streaming.errors import ProviderError, ProviderTimeout, StopRequested
 from streaming.lane_run import LaneRun, Parting, beat_forever
 from streaming.lane_values import Penalty, Ticket, Used
 from streaming.lifecycle import Claim
+from streaming.prompt import Prompt
 from streaming.publisher import Publisher
 from streaming.run import Run
 from streaming.states import Status
@@ -58,18 +59,21 @@ class Runner:
         lane = LaneRun(ticket, self.worker_id)
         if self._draining.is_set() or self.rests:
             await lane.give_back(Penalty())
-        elif await lane.start():
+            return
+        # The prompt is read while the lane is asked: whoever comes too late has read it for nothing, which is rare.
+        may_start, prompt = await asyncio.gather(lane.start(), _prompt_of(ticket))
+        if may_start:
             self._started.add(lane)
             parting: Parting | None = Parting(used=Used())
             try:
-                parting = await self._attempt(lane)
+                parting = await self._attempt(lane, prompt)
             finally:
                 await self._part(lane, parting)
 
-    async def _attempt(self, lane: LaneRun) -> Parting | None:
+    async def _attempt(self, lane: LaneRun, prompt: Prompt | None) -> Parting | None:
         """None: only the database can tell whether it may run. The pacer asks when that is back."""
         try:
-            claim = await self._claim(lane.ticket)
+            claim = await self._claim(lane.ticket, prompt)
         except DatabaseError as away:
             log.warning("%s could not be claimed (%s): it waits", lane.ticket.generation_id, type(away).__name__)
             return None
@@ -112,12 +116,12 @@ class Runner:
         self._leave(lane)
         await lane.part(parting)
 
-    async def _claim(self, ticket: Ticket) -> Claim | None:
+    async def _claim(self, ticket: Ticket, prompt: Prompt | None) -> Claim | None:
         handed_at = datetime.fromtimestamp(ticket.handed_ms / 1000, UTC) if ticket.handed_ms else None
         claim = partial(lifecycle.claim, ticket.generation_id, self.worker_id, ticket.admission, handed_at=handed_at)
         try:
             # To its end: a claim that succeeds after we gave up waiting would belong to nobody.
-            return await database.call_to_end(partial(claim, ends_only=not ticket.lane))
+            return await database.call_to_end(partial(claim, prompt=prompt, ends_only=not ticket.lane))
         except DatabaseError:
             raise
         except Exception:  # the host has no prompt for it, and will not have one later
@@ -167,3 +171,10 @@ class Runner:
             for run in quiet:
                 if run.claim.generation_id in stopped:
                     run.cut(StopRequested())
+
+
+async def _prompt_of(ticket: Ticket) -> Prompt | None:
+    """None: the claim finds out why, and says it."""
+    with contextlib.suppress(Exception):
+        return await database.call(hooks.build_prompt, ticket.generation_id)
+    return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from streaming import database, dispatcher, hooks, lifecycle
@@ -13,7 +15,9 @@ from streaming.errors import (
 )
 from streaming.events import BlockRendered, Ended, Started, UsageReported
 from streaming.hooks import AfterEnd
+from streaming.lane_run import LaneRun
 from streaming.models import Generation
+from streaming.prompt import Prompt
 from streaming.providers.base import Finish, Reasoning, Text, Usage
 from streaming.states import Status
 from tests import engine as doubles
@@ -298,3 +302,39 @@ async def test_a_worker_that_claims_its_own_lost_answer_again_keeps_the_new_atte
     await engine.sees(generation_id, "one two")
     second.finish()
     assert (await engine.ends(generation_id)).text == "one two"
+
+
+async def test_the_prompt_is_read_once_and_while_the_lane_is_asked(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, start, reading, asked = hooks.build_prompt, LaneRun.start, threading.Event(), []
+
+    def noted(generation_id: str) -> Prompt:
+        reading.set()
+        asked.append(generation_id)
+        return build(generation_id)
+
+    async def start_after(self: LaneRun) -> bool:
+        assert await asyncio.to_thread(reading.wait, doubles.WAIT_S)
+        return await start(self)
+
+    monkeypatch.setattr(hooks, "build_prompt", noted)
+    monkeypatch.setattr(LaneRun, "start", start_after)
+    generation_id = await engine.run(Text("x"), Finish())
+    assert (await row(generation_id)).status == Status.COMPLETED
+    assert asked == [generation_id]
+
+
+async def test_a_prompt_that_cannot_be_read_beside_the_lane_is_read_by_the_claim(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, failures = hooks.build_prompt, [OperationalError("the database is busy")]
+
+    def unlucky(generation_id: str) -> Prompt:
+        if failures:
+            raise failures.pop()
+        return build(generation_id)
+
+    monkeypatch.setattr(hooks, "build_prompt", unlucky)
+    generation_id = await engine.run(Text("x"), Finish())
+    assert (await row(generation_id)).status == Status.COMPLETED
