@@ -81,7 +81,7 @@ async def _enter(entry: Entry) -> None:
         await start([Ticket(entry.request.ticket)])
         return
     answer = await lanes.store(entry.lane).enqueue(entry.request)
-    await start(answer.drained.admitted)
+    await start(answer.drained.untold)
     await _write_place(entry, answer)
 
 
@@ -123,5 +123,5 @@ async def _end(generation_id: str) -> bool:
 async def _ask(lane: str, operation: Operation) -> Answer | None:
     answer = await operation(lanes.store(lane))
     if answer is not None:
-        await start(answer.drained.admitted)
+        await start(answer.drained.untold)
     return answer

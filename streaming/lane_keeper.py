@@ -114,7 +114,7 @@ class LaneKeeper:
 
 async def dispatch(drained: Drained) -> None:
     """Whoever made a lane's call sends those on their way who may start because of it."""
-    await dispatcher.start(drained.admitted)
+    await dispatcher.start(drained.untold)
 
 
 class LaneKeepers:

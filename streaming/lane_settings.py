@@ -13,7 +13,7 @@ from typing import Final
 from kombu.exceptions import KombuError
 from redis import RedisError
 
-from streaming import dispatcher, redis_client
+from streaming import dispatcher, redis_client, wake_ups
 from streaming.lane_limits import Hold, LaneLimits
 from streaming.lane_store import LaneStore
 from streaming.lane_values import NOTHING, Drained, LaneLost
@@ -58,8 +58,8 @@ async def _ask(name: str, operation: Callable[[LaneStore], Awaitable[Drained]]) 
     client = redis_client.make(connections=1, timeout_s=APPLY_TIMEOUT_S)
     try:
         async with asyncio.timeout(APPLY_TIMEOUT_S):
-            drained = await operation(LaneStore(client, name))
-            await dispatcher.start(drained.admitted)
+            drained = await operation(LaneStore(client, name, wake_ups.letter))
+            await dispatcher.start(drained.untold)
     except _AWAY as error:
         log.warning("lane %s could not be asked (%s): the pacer will", name, type(error).__name__)
         return False

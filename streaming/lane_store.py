@@ -7,7 +7,7 @@ raises LaneLost from everything until the pacer has built it again from rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -46,13 +46,19 @@ _REBUILD: Final = (*_BASE, "lane_limits", "lane_rebuild")
 _VIEW: Final = (*_BASE, "lane_view")
 
 
+#: For a lane: the list that workers read, and the message that the lane writes to it for each ticket that may start
+#: (`wake_ups`); None: whoever asks the lane wakes them.
+Letter = Callable[[str], tuple[str, str] | None]
+
+
 class LaneStore:
     """One lane. All methods raise LaneLost, and what Redis raises."""
 
-    def __init__(self, client: Redis, lane: str) -> None:
+    def __init__(self, client: Redis, lane: str, letter: Letter = lambda lane: None) -> None:
         self.lane = lane
         self._client = client
         self._keys = keys.lane(lane)
+        self._letter = letter
 
     # The queue
 
@@ -207,7 +213,10 @@ class LaneStore:
         await self._client.hset(self._keys[0], "clock", str(now_ms))
 
     async def _raw(self, names: tuple[str, ...], operation: str, *words: Any) -> Any:
-        reply = await script(*names).call(self._client, self._keys, operation, *words)
+        used = self._keys
+        if (letter := self._letter(self.lane)) is not None:
+            used, words = [*used, letter[0]], (*words, letter[1])
+        reply = await script(*names).call(self._client, used, operation, *words)
         if reply[0] == b"LOST":
             raise LaneLost
         return reply
@@ -221,10 +230,10 @@ class LaneStore:
         return Answer(status, drained)
 
     def _drained(self, reply: Any) -> Drained:
-        admitted, again_ms, why, lost = reply
+        admitted, again_ms, why, lost, is_told = reply
         tickets = [Ticket(_text(ticket), admission, self.lane) for ticket, admission in chunks(admitted, 2)]
         again_s = None if again_ms < 0 else again_ms / 1000
-        return Drained(tickets, again_s, _text(why), [_text(ticket) for ticket in lost])
+        return Drained(tickets, again_s, _text(why), [_text(ticket) for ticket in lost], is_told == 1)
 
 
 def _words(request: Request) -> list[Any]:

@@ -79,13 +79,20 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """`admitted` may start now: dispatch them. `again_s`: when to drain again if nothing happens before; None: only an
-    event can help. `why`: what the first in the order waits for. `lost`: running tickets whose lease ended."""
+    """`admitted` may start now; `is_told`: the lane has told the workers of them itself. `again_s`: when to drain again
+    if nothing happens before; None: only an event can help. `why`: what the first in the order waits for. `lost`:
+    running tickets whose lease ended."""
 
     admitted: list[Ticket]
     again_s: float | None
     why: str
     lost: list[str]
+    is_told: bool = False
+
+    @property
+    def untold(self) -> list[Ticket]:
+        """Those that may start, and of which no worker knows yet."""
+        return [] if self.is_told else self.admitted
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from streaming import conf, providers, redis_client
+from streaming import conf, providers, redis_client, wake_ups
 from streaming.lane_limits import LaneLimits
 from streaming.lane_store import LaneStore
 from streaming.limit_rules import check_limits
@@ -35,4 +35,4 @@ def configured(name: str) -> LaneLimits:
 def store(name: str) -> LaneStore:
     """The lane of this name, over the running loop's shared client."""
     client, stores = redis_client.get(), _stores.get()
-    return stores.get((client, name)) or stores.setdefault((client, name), LaneStore(client, name))
+    return stores.get((client, name)) or stores.setdefault((client, name), LaneStore(client, name, wake_ups.letter))

@@ -1,9 +1,10 @@
 """The Celery messages that wake workers up, one for each ticket that may start.
 
 Celery sends from a thread, through kombu, on a connection of its own: in a process that has just been idle this takes
-2 ms, for which the first word waits. So what Celery would send is learned from Celery, once per process, and is then
-written to the queue's list by the loop itself, with the tickets put in. Celery sends where that would not be the same:
-its broker is another server or names its lists otherwise, or somebody listens to its sending (tracing, for example).
+2 ms, for which the first word waits. So what Celery would send is learned from Celery, once per process. A lane writes
+it to the queue's list in the same step in which it lets a ticket start, so that nobody can die in between; for tickets
+without a lane the loop does. Celery sends where that would not be the same: its broker is another server or names its
+lists otherwise, or somebody listens to its sending (tracing, for example).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import asyncio
 import base64
 import json
 import time
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,20 +27,28 @@ from streaming import conf, redis_client
 from streaming.lane_values import Ticket
 
 TASK_NAME: Final = "streaming.run_generation"
-_ID, _TICKET, _BODY = "the id", "the ticket", "the body"
+#: Stand-ins, which lua/lane_moves.lua knows as well. The admission is a number, so its quotes go with it.
+_TICKET, _ADMISSION, _QUOTED_ADMISSION = "@ticket@", "@admission@", r"\"@admission@\""
+_LANE, _MS = "@lane@", 1_000_000_000_000_000
+_ID = f"{_TICKET}:{_ADMISSION}:{_MS}"
 
 # kombu is synchronous and may hang for its socket timeout when Redis does: two threads of our own, never the loop.
 _executor = ThreadPoolExecutor(2, thread_name_prefix="wake-ups")
 
 
+def letter(lane: str) -> tuple[str, str] | None:
+    """The queue's list and the message with which a lane wakes a worker; None: Celery has to."""
+    envelope = _envelope() if _is_ours() else None
+    return (envelope.queue, envelope.of(lane)) if envelope is not None else None
+
+
 async def send(tickets: Sequence[Ticket]) -> None:
-    """Raises what Redis or Celery raises."""
+    """For those of which no lane has told the workers. Raises what Redis or Celery raises."""
     if not tickets:  # most of what a lane is told lets nobody start
         return
     envelope = _envelope() if _is_ours() else None
     if envelope is not None:
-        client = redis_client.get()
-        await client.lpush(envelope.queue, *(envelope.around(ticket) for ticket in tickets))
+        await redis_client.get().lpush(envelope.queue, *(envelope.around(ticket) for ticket in tickets))
         return
     for ticket in tickets:
         await asyncio.get_running_loop().run_in_executor(_executor, _send_by_celery, ticket)
@@ -52,14 +60,15 @@ def check_broker(within_s: float) -> None:
         link.ensure_connection(max_retries=1, interval_start=0, timeout=within_s)
 
 
-def _arguments(ticket: Ticket) -> list[Any]:
-    return [ticket.generation_id, ticket.admission, ticket.lane, round(time.time() * 1000)]
+def _now_ms() -> int:
+    return round(time.time() * 1000)
 
 
 def _send_by_celery(ticket: Ticket, **options: Any) -> None:
     # Celery would write out the arguments a second time, for monitors that nobody runs.
     words = {"argsrepr": ticket.generation_id, "kwargsrepr": "", "retry": False}
-    current_app.send_task(TASK_NAME, args=_arguments(ticket), **words, **options)
+    arguments = [ticket.generation_id, ticket.admission, ticket.lane, _now_ms()]
+    current_app.send_task(TASK_NAME, args=arguments, **words, **options)
 
 
 def _is_ours() -> bool:
@@ -77,12 +86,15 @@ class _Envelope:
 
     queue: str
     message: str
-    options: dict[str, Any]
+
+    def of(self, lane: str) -> str:
+        """What is left to fill in is the ticket."""
+        named = json.dumps(json.dumps(lane)[1:-1])[1:-1]  # a string within a string
+        return self.message.replace(str(_MS), str(_now_ms())).replace(_LANE, named)
 
     def around(self, ticket: Ticket) -> str:
-        body = json.dumps([_arguments(ticket), {}, self.options])
-        filled = self.message.replace(_BODY, base64.b64encode(body.encode()).decode())
-        return filled.replace(_TICKET, ticket.generation_id).replace(_ID, str(uuid.uuid4()))
+        filled, number = self.of(ticket.lane).replace(_TICKET, ticket.generation_id), str(ticket.admission)
+        return filled.replace(_QUOTED_ADMISSION, number).replace(_ADMISSION, number)
 
 
 @cache
@@ -98,6 +110,7 @@ def _envelope() -> _Envelope | None:
         except Empty:
             return None
     _, _, options = json.loads(base64.b64decode(message["body"]))
-    message["body"] = _BODY
-    message["properties"]["delivery_tag"] = _ID
-    return _Envelope(queue, json.dumps(message), options)
+    message["body"] = json.dumps([[_TICKET, _ADMISSION, _LANE, _MS], {}, options])
+    # As it is, which kombu reads as well: a lane's script could not fill in what is encoded.
+    message["properties"] |= {"delivery_tag": _ID, "body_encoding": None}
+    return _Envelope(queue, json.dumps(message))

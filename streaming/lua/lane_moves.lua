@@ -209,6 +209,11 @@ local function admit(id, ticket)
   if state.breaker_until then put('probe', id) end
   put('used_at', now)
 end
+local function wake(id, admission)                         -- wake_ups.py made the message
+  local number = format('%.0f', admission)
+  local letter = LETTER:gsub('@ticket@', id):gsub([[\"@admission@\"]], number):gsub('@admission@', number)
+  call('LPUSH', WORKERS, letter)
+end
 local function start_ramp()
   if state.ramp_at or num('ramp_start', 1) >= 1 or now - num('used_at', now) < IDLE_MS then return end
   put('ramp_at', now)
@@ -234,15 +239,16 @@ local function drain(limit)
     if not reason then reason, till = short_of(ticket) end
     if reason then why, at = reason, till; break end
     admit(id, ticket)
+    if LETTER then wake(id, ticket.admission) end
     admitted[#admitted + 1] = id
     admitted[#admitted + 1] = ticket.admission
   end
-  return {admitted, at > 0 and max(0, floor(at - now)) or -1, why, lost}
+  return {admitted, at > 0 and max(0, floor(at - now)) or -1, why, lost, LETTER and 1 or 0}
 end
 
 -- `limit`: how many may start because of this operation; nil: it cannot make anybody start.
 local function reply(status, result, limit)
-  local drained = limit and drain(limit) or {{}, -1, '', {}}
+  local drained = limit and drain(limit) or {{}, -1, '', {}, 0}
   rest()
   save()
   collectgarbage('setpause', 200)

@@ -5,9 +5,12 @@
 --       4 inflight (zset)  ticket → end of its lease, ms      5 tickets (hash)   ticket → msgpack map
 --       6 users (hash)     "<user>:n" in flight, ":q" waiting 7 finish (zset)    user → tag of the user's next ticket
 --       8 history (list)   newest first, see `note`
+--       9 workers (list)   only with a last argument more: the message that wakes a worker up, with stand-ins for a ticket
+--                          and its admission; the drain writes one for each that may start
 -- ARGV  1 operation   2… its arguments, named at each operation
 -- Returns {'LOST'} if the lane has no epoch (Redis lost its memory, or it was never built): nothing was done.
--- Otherwise {status, result, drained}; drained = {{ticket, admission, …}, ms until the next may start or -1, why, {lost…}}.
+-- Otherwise {status, result, drained}; drained = {{ticket, admission, …}, ms until the next may start or -1, why, {lost…},
+-- 1 if workers were told}.
 --
 -- State: epoch · clock (only under virtual time) · updated · config (digest) · virtual (tag served last) · seq ·
 --   admissions · used_at · events · conc, slots, conc_soft, successes · user_conc, user_queue, queue_max · handoff ·
@@ -16,7 +19,8 @@
 --   unlimited), _cap0, _rate per s, _limit, _level (below 0: debt), _out (reserved, not yet seen by the provider),
 --   _seen, _seen_n, _above (learning)
 -- All times are ms. Tags are whole numbers: one unit of cost at weight 1 is SCALE.
-local STATE, ORDER, PARKED, INFLIGHT, TICKETS, USERS, FINISH, HISTORY = unpack(KEYS)
+local STATE, ORDER, PARKED, INFLIGHT, TICKETS, USERS, FINISH, HISTORY, WORKERS = unpack(KEYS)
+local LETTER = WORKERS and table.remove(ARGV)
 local call, format, floor, min, max = redis.call, string.format, math.floor, math.min, math.max
 local OP, SCALE, HISTORY_MAX, TTL_MS, IDLE_MS = ARGV[1], 1000, 1500, 604800000, 300000
 
@@ -117,5 +121,5 @@ local function save()
   end
   if #gone > 0 then call('HDEL', STATE, unpack(gone)) end
   if #words > 0 then call('HSET', STATE, unpack(words)) end
-  for _, key in ipairs(KEYS) do call('PEXPIRE', key, TTL_MS) end
+  for n = 1, 8 do call('PEXPIRE', KEYS[n], TTL_MS) end
 end

@@ -58,6 +58,7 @@ def site(settings: Any, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None
         "on_ended": "chat.services.generation_ended",
     }  # fmt: skip
     monkeypatch.setattr(wake_ups, "send", to_nobody)
+    monkeypatch.setattr(wake_ups, "letter", lambda lane: None)
     a_worker(valkey.url)
 
 

@@ -42,6 +42,7 @@ async def engine(
     doubles.ended.clear()
     broker = Broker()
     monkeypatch.setattr(wake_ups, "send", broker.send)
+    monkeypatch.setattr(wake_ups, "letter", lambda lane: None)  # lanes leave it to the broker
     await open_lane()
     running = broker.worker = Engine(provider, broker)
     yield running
@@ -71,6 +72,7 @@ async def bed(
     change(models=(MODEL,))
     there = KeeperBed(direct)
     monkeypatch.setattr(wake_ups, "send", there.send)
+    monkeypatch.setattr(wake_ups, "letter", lambda lane: None)
     monkeypatch.setattr(fanout, "send", there.receive)
     yield there
     there.forecasts.end()

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from streaming import dispatcher, lanes, steering
+from streaming import dispatcher, lanes, steering, wake_ups
 from streaming.lane_limits import LaneLimits
 from streaming.lane_values import Penalty, Ticket
 from streaming.models import Announcement, Lane, TokenBudget, TokenSpend
@@ -54,6 +54,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ids.extend(ticket.generation_id for ticket in tickets)
 
     monkeypatch.setattr(dispatcher, "start", start)
+    monkeypatch.setattr(wake_ups, "letter", lambda lane: None)
     return ids
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +16,7 @@ from streaming.lane_values import Standing, Ticket, Used
 from streaming.lifecycle import queued_event
 from streaming.states import Status
 from tests.engine import LANE, Change, ask, change_row, close_clients, open_lane, row
-from tests.producers import forget_producers
+from tests.producers import body_of, forget_producers
 from tests.valkey import Valkey
 
 QUEUE = "generate"
@@ -38,7 +37,7 @@ async def messages(client: Redis) -> list[list[Any]]:
     for raw in await client.lrange(QUEUE, 0, -1):
         message = json.loads(raw)
         assert message["headers"]["task"] == tasks.run_generation.name
-        *words, handed_ms = json.loads(base64.b64decode(message["body"]))[0]
+        *words, handed_ms = body_of(message)[0]
         assert abs(time.time() * 1000 - handed_ms) < 60_000
         found.append(words)
     return found

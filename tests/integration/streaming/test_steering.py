@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from streaming import dispatcher, lane_rows, redis_client, site_now, steering
+from streaming import dispatcher, lane_rows, redis_client, site_now, steering, wake_ups
 from streaming.lane_limits import LaneLimits
 from streaming.lane_snapshot import Levels
 from streaming.lane_store import LaneStore
@@ -41,6 +41,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ids.extend(ticket.generation_id for ticket in tickets)
 
     monkeypatch.setattr(dispatcher, "start", start)
+    monkeypatch.setattr(wake_ups, "letter", lambda lane: None)
     return ids
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,11 +10,13 @@ import pytest
 from celery import current_app, signals
 from redis.asyncio import Redis
 
-from streaming import wake_ups
-from streaming.lane_values import Ticket
+from streaming import lanes, wake_ups
+from streaming.lane_limits import LaneLimits
+from streaming.lane_values import Request, Ticket, Used
 from tests.engine import Change, close_clients
-from tests.producers import forget_producers
+from tests.producers import body_of, forget_producers
 
+NAME = 'lane \u00e9 "y"'
 TICKETS = [Ticket("00000000-0000-0000-0000-000000000001", 3, 'lane \u00e9 "x"'), Ticket("another", 0, "")]
 #: What differs from message to message.
 FREE = {"id", "root_id", "correlation_id", "delivery_tag", "reply_to"}
@@ -34,8 +35,9 @@ async def sent(direct: Redis) -> list[dict[str, Any]]:
     found = []
     for raw in reversed(await direct.lrange("generate", 0, -1)):
         message = json.loads(raw)
-        body = json.loads(base64.b64decode(message["body"]))
+        body = body_of(message)
         assert body[0].pop() > 1_700_000_000_000
+        del message["properties"]["body_encoding"]
         found.append(message | {"body": body})
     await direct.delete("generate")
     return found
@@ -75,6 +77,52 @@ async def test_it_is_what_celery_would_have_sent(direct: Redis, by_celery: list[
     ids = {message["headers"]["id"] for message in ours}
     assert len(ids) == 2
     assert [message["properties"]["correlation_id"] for message in ours] == [m["headers"]["id"] for m in ours]
+
+
+async def test_a_lane_that_lets_a_ticket_start_tells_the_workers_itself(
+    direct: Redis, by_celery: list[Ticket], change: Change
+) -> None:
+    change(models=({"alias": NAME, "kind": "demo", "lane": NAME},))
+    store = lanes.store(NAME)
+    await store.open("here", LaneLimits(concurrency=1), 0.0)
+    await store.close("here")
+    first = await store.enqueue(Request("first", "ann", 1, 1, 1))
+    await store.enqueue(Request("second", "ann", 1, 1, 1))
+    ticket = first.drained.admitted[0]
+    assert (first.drained.is_told, first.drained.untold) == (True, [])
+    (ours,) = await sent(direct)  # the second waits
+    await store.start(ticket, "a worker")
+    ended = await store.settle(ticket, Used(1, 1, 1), good=True)
+    (next_one,) = await sent(direct)
+    for each in (ticket, ended.drained.admitted[0]):
+        wake_ups._send_by_celery(each)
+    assert [comparable(message) for message in (ours, next_one)] == [comparable(one) for one in await sent(direct)]
+    assert ours["headers"]["id"] != next_one["headers"]["id"]
+    assert by_celery == [ticket, ended.drained.admitted[0]]
+
+
+async def test_a_lane_leaves_it_to_celery_where_somebody_listens(direct: Redis, by_celery: list[Ticket]) -> None:
+    def hear(**_: Any) -> None: ...
+
+    store = lanes.store(NAME)
+    await store.open("here", LaneLimits(), 0.0)
+    await store.close("here")
+    signals.after_task_publish.connect(hear)
+    try:
+        answer = await store.enqueue(Request("first", "ann", 1, 1, 1))
+    finally:
+        signals.after_task_publish.disconnect(hear)
+    assert (answer.drained.is_told, answer.drained.untold) == (False, answer.drained.admitted)
+    assert await sent(direct) == []
+
+
+async def test_a_worker_of_celery_s_reads_it(direct: Redis) -> None:
+    """What is not encoded kombu takes as it is."""
+    await wake_ups.send(TICKETS[:1])
+    with current_app.connection_for_read() as link:
+        message = link.default_channel.basic_get("generate")
+        arguments, words, _ = message.decode()
+    assert (arguments[:3], words) == ([TICKETS[0].generation_id, 3, TICKETS[0].lane], {})
 
 
 async def test_nothing_is_sent_for_nobody(direct: Redis, by_celery: list[Ticket]) -> None:
