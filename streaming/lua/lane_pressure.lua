@@ -1,9 +1,18 @@
 -- What a provider's refusals do to the whole lane: a 429 pauses it, an overload opens a breaker, a success mends.
+
+-- Who names a short time and refuses again and again is asked less and less often, until it serves one request.
+local PATIENCE, PATIENT_WAIT_MAX = 4, 15000
+local function no_sooner(wait)
+  if now >= num('pause_until') then put('refusals', num('refusals') + 1) end
+  local beyond = num('refusals') - PATIENCE
+  return beyond >= 0 and max(wait, min(PATIENT_WAIT_MAX, 1000 * 2 ^ beyond)) or wait
+end
 local function pause(wait, factor, jitter, budget)
   if wait <= 0 then
     wait = min(60000, max(5000, 2 * num('limit_wait')))
     put('limit_wait', wait)
   end
+  wait = no_sooner(wait)
   if now >= num('pause_until') and factor < 1 then          -- once per pause, not once per request it hit
     put('mult', max(0.25, num('mult', 1) * factor))
     put('mult_at', now)
@@ -33,7 +42,7 @@ local function overload(ticket, wait, jitter)
 end
 
 local function succeed(id)
-  put('limit_wait', nil)
+  put('limit_wait', nil); put('refusals', nil)
   if state.probe == id then
     put('breaker_until', nil); put('breaker_at', nil); put('breaker_wait', nil); put('probe', nil)
   end

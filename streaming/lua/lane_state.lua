@@ -14,7 +14,7 @@
 --
 -- State: epoch · clock (only under virtual time) · updated · config (digest) · virtual (tag served last) · seq ·
 --   admissions · used_at · events · conc, slots, conc_soft, successes · user_conc, user_queue, queue_max · handoff ·
---   reserve_max · burst, pace, adopt_higher · blocked · held, held_why, held_until (an administrator's order) · pause_until, limit_wait · mult, mult_at · ramp_start, ramp_at ·
+--   reserve_max · burst, pace, adopt_higher · blocked · held, held_why, held_until (an administrator's order) · pause_until, limit_wait, refusals (pauses since a request was served) · mult, mult_at · ramp_start, ramp_at ·
 --   breaker_until, breaker_at, breaker_wait, probe · per budget r (requests), i (input), o (output tokens): _cap (absent:
 --   unlimited), _cap0, _rate per s, _limit, _level (below 0: debt), _out (reserved, not yet seen by the provider),
 --   _seen, _seen_n, _above (learning)

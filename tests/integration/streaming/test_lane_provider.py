@@ -74,13 +74,30 @@ class TestPause:
         await lane.build(requests_per_minute=60)
         for _ in range(12):
             await lane.store.punish(Penalty("limit", wait_s=1.0, factor=0.8))
-            await lane.pass_s(1.5)
+            await lane.pass_s(16)
         assert (await lane.snapshot()).buckets["r"].rate == 0.25
 
     async def test_a_budget_known_to_be_empty_is_emptied(self, lane: LaneBed) -> None:
         await lane.build(requests_per_minute=60)
         await lane.store.punish(Penalty("limit", wait_s=0.5, empty=Budget.REQUESTS))
         assert await lane.level("r") == 0
+
+    async def test_who_names_a_short_time_for_ever_is_asked_less_and_less_often(self, lane: LaneBed) -> None:
+        """Until it serves a request: then it is believed again."""
+        await lane.build()
+        await running(lane, "g1")
+        pauses = []
+        for _ in range(9):
+            await lane.requeue("g1", Penalty("limit", wait_s=1.0))
+            await lane.store.punish(Penalty("limit", wait_s=1.0))  # a second refusal of the same pause
+            pauses.append((await lane.snapshot()).closed_s)
+            await lane.pass_s(pauses[-1] or 0)
+            assert await lane.drain() == ["g1"]
+            assert await lane.start("g1") == "OK"
+        assert pauses == [1, 1, 1, 1, 2, 4, 8, 15, 15]
+        await lane.settle("g1")
+        await lane.store.punish(Penalty("limit", wait_s=1.0))
+        assert (await lane.snapshot()).closed_s == 1
 
     async def test_jitter_is_added_to_the_pause(self, lane: LaneBed) -> None:
         await lane.build()
