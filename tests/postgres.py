@@ -39,7 +39,7 @@ class Postgres:
         words = ["initdb", "-D", data, "-U", "chat", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         self._run(words)
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
-        self._run(["pg_ctl", "-D", data, "-w", "-l", data / "log", "-o", options, "start"])
+        self._run(["pg_ctl", "-D", data, "-w", "-t", "200", "-l", data / "log", "-o", options, "start"])
         self.create("chat")
 
     def create(self, name: str, template: str = "template1") -> str:
@@ -53,7 +53,7 @@ class Postgres:
     def stop(self) -> None:
         pid_file = self.folder / "data" / "postmaster.pid"
         if pid_file.exists():
-            self._run(["pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop"])
+            self._run(["pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "-t", "200", "stop"])
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, words: list[Any]) -> None:
@@ -63,6 +63,6 @@ class Postgres:
         )
         ended = subprocess.run(
             [self.bin / words[0], *words[1:]], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=150, **person,
+            stderr=subprocess.STDOUT, text=True, timeout=250, **person,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stdout

@@ -73,7 +73,7 @@ def test_the_environment_behind_tls_passes_the_deployment_checks() -> None:
     site = {"SECURE": "1", "ALLOWED_HOSTS": "chat.example.org", "ALLOWED_ORIGINS": "https://chat.example.org"}
     env = {"PATH": os.environ["PATH"], **compose.environment("web", {**DOT_ENV, **site})}
     words = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    ended = subprocess.run(words, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=150)
+    ended = subprocess.run(words, cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=250)
     assert ended.returncode == 0, ended.stderr
 
 
@@ -82,7 +82,7 @@ def test_an_unsafe_environment_does_not_pass_them(change: dict[str, str]) -> Non
     site = {"SECURE": "1", "ALLOWED_HOSTS": "chat.example.org", "ALLOWED_ORIGINS": "https://chat.example.org", **change}
     env = {"PATH": os.environ["PATH"], **compose.environment("web", {**DOT_ENV, **site})}
     words = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    assert subprocess.run(words, cwd=BASE_DIR, env=env, capture_output=True, timeout=150).returncode != 0
+    assert subprocess.run(words, cwd=BASE_DIR, env=env, capture_output=True, timeout=250).returncode != 0
 
 
 class Stack:
@@ -107,7 +107,7 @@ class Stack:
     def run(self, service: str, *words: str) -> int:
         """Runs a command to its end, as `docker compose exec` would."""
         return subprocess.run(
-            words or compose.words(service), cwd=BASE_DIR, env=self.env(service), stdout=subprocess.DEVNULL, timeout=150
+            words or compose.words(service), cwd=BASE_DIR, env=self.env(service), stdout=subprocess.DEVNULL, timeout=250
         ).returncode
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
@@ -139,14 +139,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert stack.run("migrate") == 0
         for service in ("web", "worker"):
             process = stack.start(service)
-            ends.callback(process.wait, 90)
+            ends.callback(process.wait, 150)
             ends.callback(process.terminate)
         ends.enter_context(stack.nginx)
         yield stack
 
 
 async def test_the_commands_of_the_file_serve_an_answer_from_postgresql_through_nginx(stack: Stack) -> None:
-    until(lambda: stack.is_healthy("web") and stack.is_healthy("worker"), "health", 150)
+    until(lambda: stack.is_healthy("web") and stack.is_healthy("worker"), "health", 250)
     passwords = stack.folder / "passwords.json"
     passwords.write_text(json.dumps(PASSWORDS))
     assert stack.run("web", sys.executable, "manage.py", "seed_demo", "--passwords", str(passwords)) == 0
