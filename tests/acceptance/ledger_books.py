@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.rig import Demo
+from tests.acceptance.rig import Demo, until
 from tests.simulator.script import parse
 
 TOKENS = ("input_tokens", "output_tokens", "cached_tokens")
@@ -48,9 +48,13 @@ def scrape(url: str) -> Samples:
 
 def worker_metrics(demo: Demo, pid: int) -> Samples:
     """Of the worker process `pid`, whose lease names its port."""
-    with redis.Redis.from_url(demo.redis_url) as client:
-        leases = [client.get(name) for name in client.scan_iter(match=f"worker:*:{pid}:*")]
-    said = next(json.loads(lease) for lease in leases if lease is not None)
+
+    def leases() -> list[Any]:
+        with redis.Redis.from_url(demo.redis_url) as client:
+            found = [client.get(name) for name in client.scan_iter(match=f"worker:*:{pid}:*")]
+        return [json.loads(lease) for lease in found if lease is not None]
+
+    said = until(leases, "the worker's lease")[0]
     return scrape(f"http://127.0.0.1:{said['probes_port']}/metrics")
 
 

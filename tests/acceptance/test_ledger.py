@@ -16,17 +16,23 @@ from streaming import keys
 from tests.acceptance.chat_client import ChatClient, CommandFailed
 from tests.acceptance.ledger_books import Samples, ledger, scrape, sums, true_tokens, worker_metrics
 from tests.acceptance.rig import Demo, until
+from tests.acceptance.session import Session
 from tests.acceptance.simulator_process import SimulatorProcess
 
 pytestmark = pytest.mark.acceptance
 
 CHAT = "sim-tokens=40+input=50+seed=1"
 MESSAGES = "sim-tokens=30+input=60+seed=2"
+#: These go on for minutes; what becomes of them is decided while they run.
 STOPPED = "sim-tokens=3000+rate=40+input=70+seed=3"
+CRASHED = "sim-tokens=3000+rate=40+input=100+repeat=0+seed=6"
+ENDED = "sim-tokens=3000+rate=40+input=110+repeat=0+seed=7"
 RETRIED = "sim-tokens=20+input=80+fault=500+times=1+seed=4"
 LIMITED = "sim-tokens=10+input=90+fault=429+times=1+wait=0.2+seed=5"
-CRASHED = "sim-tokens=600+rate=40+input=100+repeat=0+seed=6"
-ENDED = "sim-tokens=200+rate=40+input=110+repeat=0+seed=7"
+#: Tokens a second of an answer that is about to be cut: what was sent has been read by then.
+SLOWLY = 0.5
+#: Attempts that run, or are not in the rollups yet.
+PENDING = "SELECT 1 FROM streaming_attempt WHERE (ended_at IS NULL OR NOT in_rollup)"
 PRICE = {"input": 1, "output": 3, "cached": 0}
 ENV = {
     "WORKER_PROBES": "127.0.0.1:0",
@@ -61,7 +67,16 @@ async def ask(free: Iterator[str], client: ChatClient, model: str) -> str:
 
 async def has_text(client: ChatClient, generation: str) -> None:
     view = client.view(generation)
-    await client.until(lambda: len(view.text) > 40, "some text")
+    await client.until(lambda: len(view.text) > 120, "some text")
+
+
+async def is_slow_and_read(simulator: SimulatorProcess, client: ChatClient, generation: str, model: str) -> None:
+    """A worker that stood still for a while has not read all that was sent: what it counts is compared with that."""
+    await has_text(client, generation)
+    await asyncio.to_thread(simulator.pace, model, SLOWLY)
+    sent = (await asyncio.to_thread(simulator.exchanges, model))[-1]["text"]
+    view = client.view(generation)
+    await client.until(lambda: len(view.text) >= len(sent), "all that was sent")
 
 
 async def refuse(demo: Demo) -> None:
@@ -74,28 +89,43 @@ async def refuse(demo: Demo) -> None:
 
 
 async def end_in_the_log_alone(
-    demo: Demo, free: Iterator[str], client: ChatClient, simulator: SimulatorProcess
+    demo: Demo, client: ChatClient, simulator: SimulatorProcess, crashed: str, ended: str
 ) -> Samples:
     """One answer is in the middle of its text, another one over at the provider and in the log, but not in its row:
     that is locked. Then the only worker dies. Returns what it had counted."""
-    crashed, ended = await ask(free, client, CRASHED), await ask(free, client, ENDED)
-    await has_text(client, crashed)
     await has_text(client, ended)
+    await is_slow_and_read(simulator, client, crashed, CRASHED)
 
     def told() -> bool:
         with redis.Redis.from_url(demo.redis_url) as valkey:
-            newest: Any = valkey.xrevrange(keys.stream_log(ended), count=3)  # the last block comes after it
-            return any(b"stream.usage" in fields[b"f"] for _, fields in newest)
+            log: Any = valkey.xrange(keys.stream_log(ended))
+            return any(b"stream.usage" in fields[b"f"] for _, fields in log)
 
     with demo.database.locked():
+        await asyncio.to_thread(simulator.pace, ENDED, 0)
         await asyncio.to_thread(until, told, "the provider's count in the log")
         counted = worker_metrics(demo, demo.pid("worker 1"))
         killed = demo.kill("worker 1")
     assert simulator.exchanges(ENDED)[0]["outcome"] == "complete"
     await demo.back("worker 1", killed)
-    for generation in (crashed, ended):
-        assert (await client.ended(generation)).status == "completed"
+    assert (await client.ended(ended)).status == "completed"
     return counted
+
+
+async def run_together(demo: Demo, simulator: SimulatorProcess, client: ChatClient, crashed: str, stopped: str) -> None:
+    """What crashed goes on, and another answer beside it, until the worker has seen both; that one is stopped."""
+    view = client.view(crashed)
+    await client.until(lambda: view.position.attempt == 2, "the next attempt")
+    await is_slow_and_read(simulator, client, stopped, STOPPED)
+
+    def seen() -> bool:
+        return sum(worker_metrics(demo, demo.pid("worker 1")).by("chat_lane_running", "lane").values()) >= 2
+
+    await asyncio.to_thread(until, seen, "two answers at once")
+    await client.command("generation.stop", generation=stopped)
+    assert (await client.ended(stopped)).status == "stopped"
+    await asyncio.to_thread(simulator.pace, CRASHED, 0)
+    assert (await client.ended(crashed)).status == "completed"
 
 
 async def traffic(demo: Demo, simulator: SimulatorProcess) -> Samples:
@@ -103,12 +133,13 @@ async def traffic(demo: Demo, simulator: SimulatorProcess) -> Samples:
     async with demo.client("ann") as ann:
         for model in (CHAT, MESSAGES, RETRIED, LIMITED):
             assert (await ann.ended(await ask(free, ann, model))).status == "completed"
-        stopped = await ask(free, ann, STOPPED)
-        await has_text(ann, stopped)
-        await ann.command("generation.stop", generation=stopped)
-        assert (await ann.ended(stopped)).status == "stopped"
         await refuse(demo)
-        return await end_in_the_log_alone(demo, free, ann, simulator)
+        # What has ended is in the books of the worker that dies.
+        await asyncio.to_thread(until, lambda: not demo.rows(f"{PENDING} AND outcome = ''"), "the end of all attempts")
+        crashed, ended = await ask(free, ann, CRASHED), await ask(free, ann, ENDED)
+        counted = await end_in_the_log_alone(demo, ann, simulator, crashed, ended)
+        await run_together(demo, simulator, ann, crashed, await ask(free, ann, STOPPED))
+        return counted
 
 
 def assert_ledger_is_true(demo: Demo, simulator: SimulatorProcess) -> None:
@@ -152,10 +183,15 @@ def assert_rollups_agree(demo: Demo) -> None:
     for outcome, number in outcomes.items():
         rows = demo.rows(f"SELECT SUM({outcome}) AS n FROM streaming_usagerollup WHERE span_s = 60")
         assert rows[0]["n"] == number, outcome
+    assert is_told(demo)
+
+
+def is_told(demo: Demo) -> bool:
+    """The load of all lanes, which the hour's end may have divided: one was refused, two ran at once, text came."""
     load = demo.rows("SELECT * FROM streaming_loadrollup WHERE span_s = 3600 AND lane = ''")
-    assert sum(row["shed"] for row in load) == 1
-    assert sum(row["chunks"] for row in load) > 20
-    assert max(row["peak_running"] for row in load) >= 2
+    shed, chunks = (sum(row[name] for row in load) for name in ("shed", "chunks"))
+    assert shed <= 1
+    return shed == 1 and chunks > 3 and max(row["peak_running"] for row in load) >= 2
 
 
 def assert_metrics_agree(demo: Demo, workers: Samples, web: Samples) -> None:
@@ -196,10 +232,8 @@ def assert_logs_keep_secrets(demo: Demo, simulator: SimulatorProcess) -> None:
 
 async def test_all_books_agree_with_what_the_provider_logged(demo: Demo, simulator: SimulatorProcess) -> None:
     counted = await traffic(demo, simulator)
-    pending = "SELECT 1 FROM streaming_attempt WHERE ended_at IS NULL OR NOT in_rollup"
-    until(lambda: not demo.rows(pending), "the rollup of everything", 150)
-    told = "SELECT 1 FROM streaming_loadrollup WHERE span_s = 3600 AND lane = '' AND shed > 0 AND chunks > 20"
-    until(lambda: demo.rows(told), "the load of the last minutes", 150)
+    until(lambda: not demo.rows(PENDING), "the rollup of everything")
+    until(lambda: is_told(demo), "the load of the last minutes")
     assert_ledger_is_true(demo, simulator)
     assert_rollups_agree(demo)
     workers = counted + worker_metrics(demo, demo.pid("worker 1"))
@@ -207,10 +241,19 @@ async def test_all_books_agree_with_what_the_provider_logged(demo: Demo, simulat
     assert_logs_keep_secrets(demo, simulator)
 
 
+def is_ready(page: Session) -> bool:
+    """On a machine that does much else it may be too slow now and then."""
+    try:
+        return '"ok": true' in page.get("/readyz")
+    except urllib.error.HTTPError as busy:
+        busy.close()
+        return False
+
+
 def test_a_web_process_says_whether_it_is_ready_and_tells_strangers_nothing(demo: Demo) -> None:
     page = demo.session("ann")
     assert '"ok": true' in page.get("/livez")
-    assert '"ok": true' in page.get("/readyz")
+    until(lambda: is_ready(page), "that it can do its work")
     page._browser.addheaders.append(("X-Forwarded-For", "203.0.113.9"))
     with pytest.raises(urllib.error.HTTPError, match="404"):
         page.get("/metrics")
