@@ -49,7 +49,7 @@ async def ask_in_turn(people: Sequence[Person], questions: int, model: str) -> N
             await person.ask(model)
 
 
-@pytest.mark.parametrize("provider", ["anthropic"] if IS_FULL else ["anthropic", "openai"])
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
 async def test_twelve_people_share_what_the_provider_allows_and_are_told_the_truth(provider: str) -> None:
     limits = LIMITS | OWN_QUEUE | {"charge": "as_produced" if provider == "anthropic" else "reserve_max"}
     site = LaneSite({"answer": ANSWER}, provider=provider, limits=limits, allowed=ALLOWED, streaming=LONG_WAITS)
