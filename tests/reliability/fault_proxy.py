@@ -19,6 +19,8 @@ from typing import Literal
 Address = tuple[str, int] | Path
 Direction = Literal["both", "up", "down"]
 CHUNK_BYTES = 65_536
+#: Of its own thread, on any machine.
+ANSWERS_WITHIN_S = 60.0
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -116,13 +118,13 @@ class FaultProxy:
     def __enter__(self) -> FaultProxy:
         self._thread.start()
         self._changed = asyncio.Event()
-        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10)
+        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(ANSWERS_WITHIN_S)
         return self
 
     def __exit__(self, *error: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(ANSWERS_WITHIN_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(ANSWERS_WITHIN_S)
         self._loop.close()
 
     @property
@@ -149,7 +151,7 @@ class FaultProxy:
         async def on_the_loop() -> None:
             change()
 
-        asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop).result(ANSWERS_WITHIN_S)
 
     def _become(self, toxics: Toxics) -> None:
         self.toxics = toxics

@@ -7,6 +7,7 @@ import contextlib
 import random
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from websockets.exceptions import WebSocketException
@@ -17,6 +18,7 @@ from tests.acceptance.stream_view import Outcome, StreamView
 from tests.reliability.history import History, sha8
 
 BACKOFF_S = (0.05, 0.2, 0.5, 1.0)
+CONNECTED_WITHIN_S = 30.0
 AWAY = (OSError, WebSocketException, TimeoutError, AssertionError, CommandFailed)
 
 
@@ -106,18 +108,19 @@ class Reader(ChatClient):
         await super()._envelope(message)
 
     async def _keep(self) -> None:
-        failures = 0
+        failures, is_unheard = 0, False
         while True:
             if self.close_code is None:
                 async with self._changed:
                     await self._changed.wait_for(lambda: self.close_code is not None)
             self.log.add(self.name, self.conn, "close", kind=str(self.close_code))
-            if self.close_code is not None:
+            if self.close_code is not None and not is_unheard:
                 self.lost_with.append(self.close_code)
             try:
-                await asyncio.wait_for(self.connect(), 10)
-                failures = 0
+                await asyncio.wait_for(self.connect(), CONNECTED_WITHIN_S)
+                failures, is_unheard = 0, False
             except AWAY:
+                is_unheard = self.close_code is None  # there was no socket yet that could have been lost
                 self.close_code = self.close_code or 1006
                 failures += 1
                 await asyncio.sleep(BACKOFF_S[min(failures, 3)] * (0.5 + self._random.random()))
@@ -154,19 +157,22 @@ class Reader(ChatClient):
     async def ended_somewhere(self, stream: str, timeout_s: float = 150) -> StreamView:
         """As `ended`, on whichever socket: a connection that closes meanwhile is for the keeper to mend."""
         view = self.view(stream)
-        try:
-            async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait_for(lambda: view.end is not None)
-        except TimeoutError:
-            raise AssertionError(f"the end of the stream did not come within {timeout_s:g} s") from None
+        await self.until_somewhere(lambda: view.end is not None, "the end of the stream", timeout_s)
         assert view.is_whole, f"{len(view.text)} characters that are not the text of the end"
         return view
+
+    async def until_somewhere(self, holds: Callable[[], bool], what: str, timeout_s: float = 150) -> None:
+        """As `until`, on whichever socket."""
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(holds)
+        except TimeoutError:
+            raise AssertionError(f"{what} did not come within {timeout_s:g} s") from None
 
     async def told_of_the_end(self, stream: str, timeout_s: float = 150) -> StreamView:
         """Waits for an end of any kind, also of a text that is not the row's: the checker judges that."""
         view = self.view(stream)
-        async with asyncio.timeout(timeout_s), self._changed:
-            await self._changed.wait_for(lambda: view.end is not None)
+        await self.until_somewhere(lambda: view.end is not None, "an end of the stream", timeout_s)
         return view
 
     async def subscribe(self, generation: str) -> Frame:

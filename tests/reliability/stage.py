@@ -21,9 +21,9 @@ from tests.reliability.reader import Reader
 
 #: For tests of what the database has no part in.
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope="session")
-#: Of a worker's death, and of Redis's loss, until people hear something: half of it is promised (RELIABILITY, section
-#: 2), and a slow machine with other work is given as much again.
-GOES_ON_WITHIN_S = 30.0
+#: Of a worker's death until people hear something: a sixth of it is promised (RELIABILITY, section 2, measured by
+#: tests/bench), and a machine that starts processes slowly beside other work is given the rest.
+GOES_ON_WITHIN_S = 90.0
 NEWS = frozenset({"stream.started", "stream.queued", "stream.snapshot"})
 
 
@@ -95,11 +95,11 @@ class Stage:
         return at
 
     def kill_valkey_with_its_memory(self) -> float:
-        """Its file is emptied as well, before the supervisor starts it again."""
-        at = self.kill("valkey")
+        """Its files go first: what it still writes has no name any more, however soon it is started again."""
         for file in (self.demo.data / "valkey").rglob("appendonly*"):
             if file.is_file():
                 file.unlink(missing_ok=True)
+        at = self.kill("valkey")
         self.memory_losses.append(at)
         return at
 

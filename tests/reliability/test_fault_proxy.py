@@ -12,6 +12,8 @@ import pytest
 
 from tests.reliability.fault_proxy import FaultProxy
 
+WAIT_S = 60.0
+
 
 class Echo:
     """A server that says everything again, until the test's end."""
@@ -46,9 +48,9 @@ class Client:
 
     async def ask(self, data: bytes) -> bytes:
         self.writer.write(data)
-        return await asyncio.wait_for(self.reader.readexactly(len(data)), 5)
+        return await asyncio.wait_for(self.reader.readexactly(len(data)), WAIT_S)
 
-    async def hears_the_end(self, timeout_s: float = 5) -> bool:
+    async def hears_the_end(self, timeout_s: float = WAIT_S) -> bool:
         try:
             return await asyncio.wait_for(self.reader.read(1), timeout_s) == b""
         except ConnectionResetError:
@@ -131,7 +133,7 @@ async def test_half_open_keeps_the_connection_and_says_nothing(bed: Bed) -> None
     with pytest.raises(TimeoutError):
         await client.hears_the_end(0.2)
     bed.proxy.heal()
-    assert await asyncio.wait_for(client.reader.readexactly(5), 5) == b"lost?"
+    assert await asyncio.wait_for(client.reader.readexactly(5), WAIT_S) == b"lost?"
 
 
 async def test_reset_cuts_rudely(bed: Bed) -> None:
@@ -142,7 +144,7 @@ async def test_reset_cuts_rudely(bed: Bed) -> None:
         assert await client.hears_the_end()  # unix sockets know no reset
     else:
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(client.reader.read(1), 5)
+            await asyncio.wait_for(client.reader.read(1), WAIT_S)
 
 
 async def test_slicing_changes_no_byte(bed: Bed) -> None:
@@ -156,11 +158,11 @@ async def test_a_limit_of_bytes_closes_after_exactly_so_many(bed: Bed) -> None:
     client = await bed.connect()
     bed.proxy.set(limit_bytes=10)
     client.writer.write(bytes(9))
-    assert await asyncio.wait_for(client.reader.readexactly(9), 5) == bytes(9)
+    assert await asyncio.wait_for(client.reader.readexactly(9), WAIT_S) == bytes(9)
     client.writer.write(bytes(9))
     rest = b""
     with contextlib.suppress(ConnectionResetError):
-        rest = await asyncio.wait_for(client.reader.read(), 5)
+        rest = await asyncio.wait_for(client.reader.read(), WAIT_S)
     assert len(rest) <= 1
 
 

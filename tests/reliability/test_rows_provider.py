@@ -130,5 +130,5 @@ async def test_row_28_after_nonsense_the_worker_serves_the_next_one(stage: Stage
         stage.judge()
     assert view.status in ("failed", "interrupted", "completed")
     assert (after.status, after.text) == ("completed", text_of(GOOD))
-    assert time.monotonic() - at < 40
+    assert time.monotonic() - at < 120
     assert [stage.demo.pid(name) for name in ("worker 1", "worker 2")] == pids
