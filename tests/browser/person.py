@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +22,17 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+# The page takes what was said away again, after some seconds.
+_REMEMBER_SAID = """
+window.announced = [];
+addEventListener("DOMContentLoaded", () => {
+  const region = document.getElementById("announcer");
+  const hear = (changes) => announced.push(...changes.flatMap(({ addedNodes }) => [...addedNodes]).map((p) => p.textContent));
+  if (region !== null) new MutationObserver(hear).observe(region, { childList: true });
+});
+"""
+
+
 def log_in_once(demo: Demo) -> Callable[[str], str]:
     """The session cookie of a person, who logs in once: the site limits how often one address may."""
     known: dict[str, str] = {}
@@ -31,6 +44,13 @@ def log_in_once(demo: Demo) -> Callable[[str], str]:
 
     return cookie_of
 
+
+_WATCH = """(now) => {
+  window.seen = [now()];
+  const look = () => now() === seen.at(-1) || seen.push(now());
+  new MutationObserver(look).observe(document.body,
+    { subtree: true, childList: true, characterData: true, attributes: true });
+}"""
 
 #: The words of the page itself, on its buttons, are no part of an answer.
 _SHOWN_TEXTS = """
@@ -58,6 +78,7 @@ class Person:
         self.expected: list[str] = []
         context.set_default_timeout(WAIT_MS)
         context.add_init_script(_WATCH_POLICY)
+        context.add_init_script(_REMEMBER_SAID)
         if cookie:
             self.use_cookie(cookie)
         self.page = self.new_tab()
@@ -111,11 +132,25 @@ class Person:
         self.write(text)
         self.page.press("#composer-text", "Enter")
 
+    @contextmanager
+    def hurrying(self) -> Iterator[None]:
+        """Whatever the model still has to say comes at once, also what was slow so that a test could see it run."""
+        file = Path(self.demo.env["BROWSER_HURRY"])
+        file.touch()
+        try:
+            yield
+        finally:
+            file.unlink()
+
     # Seeing things
 
     def until(self, expression: str) -> None:
         """Until it is true in the page. As a function: the page's policy forbids to evaluate strings."""
         self.page.wait_for_function(f"() => {expression}")
+
+    def watch(self, expression: str) -> None:
+        """From now on `seen` holds everything that this expression was, however soon it became something else."""
+        self.page.evaluate(f"() => {{ const now = () => {expression}; ({_WATCH})(now) }}")
 
     def wait_live(self, page: Any = None) -> None:
         (page or self.page).wait_for_selector('.connection[data-state="live"]')
@@ -147,8 +182,12 @@ class Person:
         return str(self.page.locator(f"{ANSWER} .message-note").last.inner_text())
 
     def said(self) -> list[str]:
-        """What a screen reader was told."""
-        return [str(line) for line in self.page.locator("#announcer p").all_text_contents()]
+        """What a screen reader was told on this page."""
+        return [str(line) for line in self.page.evaluate("announced")]
+
+    def hears(self, words: str) -> None:
+        """Until a screen reader was told so, or more."""
+        self.page.wait_for_function("(words) => announced.some((line) => line.includes(words))", arg=words)
 
     def button(self) -> str:
         return str(self.page.get_attribute("#send", "aria-label"))

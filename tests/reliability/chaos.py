@@ -34,8 +34,9 @@ from tests.simulator.text import text_of
 
 Say = Callable[[str], None]
 SCENE_S = 60.0
-ENDED_WITHIN_S = 120.0
-TOLD_WITHIN_S = 30.0
+#: Of a slow machine with other work; where all is well, both are a matter of seconds.
+ENDED_WITHIN_S = 240.0
+TOLD_WITHIN_S = 120.0
 PEOPLE = ("ann", "bob")
 READERS = tuple(f"{name}/{number}" for name in PEOPLE for number in range(TABS_EACH))
 #: Codes that a server must never close with: an exception of ours, frames that a sound client cannot send.

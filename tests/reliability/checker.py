@@ -150,6 +150,7 @@ def _lost_write(applied: list[Entry], log: list[str], anomaly: _Make) -> Iterato
 
 def losses(stream: str, entries: list[Entry], truth: Truth) -> list[float]:
     """When text of this stream may have been lost with a worker and Redis's memory together."""
+    within_s = CHECKPOINT_S + truth.locked_s
     heard = [
         (entry.t, Position.parse(entry.position).attempt)
         for entry in entries
@@ -160,9 +161,9 @@ def losses(stream: str, entries: list[Entry], truth: Truth) -> list[float]:
         known = max((attempt for t, attempt in heard if t <= worker), default=0)
         taken_over = min((t for t, attempt in heard if t > worker and attempt > known), default=worker)
         for memory in truth.memory_losses:
-            if worker - CHECKPOINT_S <= memory <= max(taken_over, worker + CHECKPOINT_S):
+            if worker - within_s <= memory <= max(taken_over, worker + within_s):
                 both.append(max(worker, memory))
-        both += [max(worker, tail) for tail in truth.tail_losses if abs(worker - tail) <= CHECKPOINT_S]
+        both += [max(worker, tail) for tail in truth.tail_losses if abs(worker - tail) <= within_s]
     return both
 
 

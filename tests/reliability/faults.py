@@ -133,6 +133,7 @@ class Faults:
     async def _lock_database(self, fault: Fault) -> None:
         live, at = self.load.live(), time.monotonic()
         await asyncio.to_thread(self._hold_lock, fault.lasts_s)
+        self.stage.locked_s = max(self.stage.locked_s, time.monotonic() - at)
         self._note(fault, at, streams=live)
 
     def _hold_lock(self, seconds: float) -> None:

@@ -112,5 +112,7 @@ class Truth:
     memory_losses: list[float] = field(default_factory=list)
     #: When Redis may have lost the newest second, which was not in its file yet.
     tail_losses: list[float] = field(default_factory=list)
+    #: How long the database was locked at a time: no checkpoint was written meanwhile.
+    locked_s: float = 0.0
     #: Clients that were connected and subscribed at the end of the run.
     stayed: set[str] = field(default_factory=set)

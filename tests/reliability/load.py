@@ -15,7 +15,7 @@ from tests.reliability.reader import AWAY, Reader
 
 TABS_EACH = 5
 #: Of one question until it is accepted, however often it must be sent.
-ACCEPTED_WITHIN_S = 90.0
+ACCEPTED_WITHIN_S = 180.0
 
 GOOD = (
     "sim-tokens=150+rate=20+repeat=30+seed=1",

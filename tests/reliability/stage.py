@@ -49,6 +49,7 @@ class Stage:
         self.worker_losses: list[float] = []
         self.memory_losses: list[float] = []
         self.tail_losses: list[float] = []
+        self.locked_s = 0.0
         self.revoked: dict[tuple[str, str], float] = {}
         self.readers: list[Reader] = []
         return self
@@ -72,7 +73,7 @@ class Stage:
         truth = read_truth(self.demo, streams)
         truth.deadlines, truth.calls = self.deadlines, dict(calls or {})
         truth.worker_losses, truth.memory_losses = self.worker_losses, self.memory_losses
-        truth.tail_losses, truth.revoked = self.tail_losses, self.revoked
+        truth.tail_losses, truth.revoked, truth.locked_s = self.tail_losses, self.revoked, self.locked_s
         truth.stayed = {reader.name for reader in self.readers if reader.close_code is None}
         return check(self.history.entries, truth)
 

@@ -26,6 +26,7 @@ def test_the_short_schedule_has_every_kind() -> None:
 
 
 @pytest.mark.reliability
+@pytest.mark.timeout(900)
 async def test_half_a_minute_of_everything_at_once_harms_nobody(tmp_path: Path) -> None:
     outcome = Outcome(int(SEED))
     with chaos_stage(postgres=False) as (stage, simulator):

@@ -198,6 +198,15 @@ def test_the_exception_lasts_until_another_worker_took_over() -> None:
     assert check(story.entries, story.truth).violations
 
 
+def test_a_database_that_was_locked_held_the_checkpoint_back() -> None:
+    story = Story(1)
+    lose_text(story, told=True)
+    story.truth.worker_losses, story.truth.memory_losses = [1.0], [-5.0]
+    assert check(story.entries, story.truth).violations
+    story.truth.locked_s = 4.0
+    assert check(story.entries, story.truth).violations == []
+
+
 def test_a_lost_tail_counts_only_within_one_interval() -> None:
     story = Story(1)
     lose_text(story, told=True)

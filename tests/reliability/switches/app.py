@@ -17,6 +17,8 @@ from django.apps import AppConfig
 from tests.reliability.switches.board import Board
 
 LOSES_EVERY = 7
+#: On the board, after each; and the key of Redis that says so of a fence.
+LOST, PASSED_FENCE = "lost a message", "passed the fence"
 HOLD_FINISH = "hold finish"
 _FENCED = "if meta[1] ~= ARGV[1] or meta[2] ~= ARGV[2] then return 'FENCED' end"
 #: A log that takes what anybody brings, and numbers it.
@@ -26,6 +28,7 @@ if meta[1] ~= ARGV[1] or meta[2] ~= ARGV[2] then
   local seq = tonumber(meta[3]) + 1
   local id = meta[1] .. '-' .. seq
   local frame = string.gsub(ARGV[5], '"position":"[^"]*"', '"position":"' .. id .. '"', 1)
+  redis.call('SET', 'passed the fence', 1)
   redis.call('XADD', KEYS[2], id, 'k', ARGV[4], 'f', frame)
   redis.call('HSET', KEYS[1], 'last', seq)
   return 'OK'
@@ -56,6 +59,7 @@ def plant_messages(board: Board) -> None:
         is_event = message["type"] == "stream.event"
         count += is_event
         if is_event and count % LOSES_EVERY == 0 and "lose messages" in board:
+            board.set(LOST)
             return
         hand_over(hub, message)
         if is_event and "double messages" in board:

@@ -35,6 +35,21 @@ def test_a_number_that_ends_after_the_first_promise_passed_it() -> None:
     assert not wait((0, 20, 30, "open"), (40, 0, 0, "open"), start=41).passed_first_p90(), "any moment"
 
 
+def test_what_the_machine_took_is_nobodys_broken_promise() -> None:
+    record = wait((0, 20, 30, "open"), (10, 24, 30, "slower"), start=36)
+    assert (record.is_kept, record.passed_first_p90()) == (False, True)
+    record.lost_s = 6.0
+    assert (record.is_kept, record.passed_first_p90()) == (True, False)
+
+
+def test_a_frame_that_lay_unread_is_no_rise() -> None:
+    record = WaitRecord()
+    record.hear({"p50_s": 20.0, "p90_s": 30.0, "why": "open"}, 0)
+    record.hear({"p50_s": 10.0, "p90_s": 20.0, "why": "open"}, 25, since=9.0)
+    assert record.silent_rises() == []
+    assert not record.passed_first_p90()
+
+
 def test_what_was_said_without_a_number_or_after_the_start_is_no_promise() -> None:
     record = WaitRecord()
     record.hear({"p50_s": None, "p90_s": None}, 1)
