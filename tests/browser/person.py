@@ -27,7 +27,8 @@ _REMEMBER_SAID = """
 window.announced = [];
 addEventListener("DOMContentLoaded", () => {
   const region = document.getElementById("announcer");
-  const hear = (changes) => announced.push(...changes.flatMap(({ addedNodes }) => [...addedNodes]).map((p) => p.textContent));
+  const hear = (changes) => changes.forEach(({ addedNodes }) =>
+    announced.push(...[...addedNodes].map((line) => line.textContent)));
   if (region !== null) new MutationObserver(hear).observe(region, { childList: true });
 });
 """

@@ -68,7 +68,7 @@ def test_a_page_in_german_speaks_german_also_where_its_modules_write(person: Com
     ann.ask("Please show an error")
     ann.wait_state("interrupted")
     assert ann.note() == "Das Demo-Modell hat abgebrochen, wie gewünscht."
-    assert "Nachricht gesendet" in ann.said()
+    ann.hears("Nachricht gesendet")
     assert violations(ann.page) == []
 
 
@@ -99,7 +99,7 @@ def test_the_sheet_of_keys_opens_and_closes_by_keys_and_gives_the_focus_back(per
     ann.page.wait_for_selector("#shortcuts[open]")
     assert violations(ann.page) == []
     ann.page.keyboard.press("Escape")
-    assert ann.page.evaluate("document.activeElement.id") == "transcript"
+    ann.until("document.activeElement.id === 'transcript'")
     ann.page.keyboard.press("Control+Shift+O")
     ann.page.wait_for_url(lambda url: url != address)
 
@@ -111,13 +111,13 @@ def test_answers_are_read_by_paragraph_and_shown_when_finished_if_so_wished(pers
     ann.page.select_option("#read-aloud", "paragraph")
     ann.page.check("#calm")
     ann.page.keyboard.press("Escape")
-    ann.ask("markdown please")
-    ann.page.wait_for_selector('.message[data-state="answering"]')
+    ann.ask("A slow and long story in markdown please")
+    ann.wait_text(60)
     assert not ann.page.locator('.message[data-role="assistant"] .message-text').is_visible()
-    ann.wait_state("done")
-    assert ann.page.locator('.message[data-role="assistant"] .message-text').is_visible()
-    said = [line for line in ann.said() if line not in ("Message sent", "demo is answering")]
-    assert len(said) >= 2
+    ann.until("announced.filter((line) => !['Message sent', 'demo is answering'].includes(line)).length >= 2")
+    with ann.hurrying():
+        ann.wait_state("done")
+    ann.page.locator('.message[data-role="assistant"] .message-text').wait_for()
     ann.page.reload()
     ann.wait_live()
     assert ann.page.input_value("#read-aloud") == "paragraph"

@@ -33,7 +33,7 @@ def test_others_see_where_something_is_new_and_where_somebody_is_answered(person
     bob.go()
     shared = ann.conversation
     entry(bob, shared).wait_for()
-    ann.ask("Tell me a long story about winter")
+    ann.ask("Tell me a slow and long story about winter")
     bob.page.wait_for_selector(f'.entry[data-conversation="{shared}"][data-answering]')
     assert "answering" in entry(bob, shared).locator("a").inner_text()
     ann.page.press("#composer-text", "Escape")
@@ -84,7 +84,7 @@ def test_searching_leads_to_an_old_message(person: Come) -> None:
     ann.go().page.wait_for_selector(".entry")
     ann.page.keyboard.press("Control+k")
     ann.page.wait_for_selector("#search[open]")
-    ann.page.keyboard.type("xylophone where")
+    ann.page.fill("#search-query", "xylophone where")
     ann.page.wait_for_selector(".search-hits .hit-excerpt mark")
     assert violations(ann.page) == []
     ann.page.keyboard.press("ArrowDown")

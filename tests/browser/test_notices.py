@@ -35,7 +35,7 @@ def test_a_hidden_page_tells_that_an_answer_has_finished(person: Come) -> None:
     assert violations(ann.page) == []
     ann.page.keyboard.press("Escape")
     ann.page.evaluate(_GO_AWAY, True)
-    ann.ask("Tell me a long story about winter")
+    ann.ask("Tell me a slow and long story about winter")
     ann.page.wait_for_selector(f'.entry[data-conversation="{ann.conversation}"][data-answering]')
     ann.wait_text(20)
     ann.page.press("#composer-text", "Escape")

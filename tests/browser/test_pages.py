@@ -138,13 +138,13 @@ def test_streamed_text_is_in_no_live_region_and_the_end_is_announced_once(person
     ann.page.evaluate(_LISTEN)
     ann.ask("Be brief")
     ann.wait_state("done")
+    ann.hears("Answer finished")
     spoken = ann.page.evaluate("window.spoken.filter((text) => text !== '')")
-    answer = ann.answer()
     assert spoken[0] == "Message sent"
     assert spoken.count("demo is answering") == 1
-    ends = [text for text in spoken if text.startswith("Answer finished") or text == " ".join(answer.split())]
-    assert len(ends) == 1
-    assert len(spoken) <= 4
+    assert sum(text.startswith("Answer finished") for text in spoken) == 1
+    answer = ann.answer()
+    assert not any("".join(text.split()) in answer for text in spoken), "what was streamed was read out"
 
 
 def test_the_reader_is_followed_only_at_the_end(person: Come) -> None:
@@ -158,13 +158,13 @@ def test_the_reader_is_followed_only_at_the_end(person: Come) -> None:
     ann.page.hover("#transcript")
     ann.page.mouse.wheel(0, -60)
     ann.until(f"{at_end} > 40")
-    top = ann.page.evaluate("place.scrollTop")
+    top = ann.page.evaluate(_WHERE_IT_RESTS)
     ann.wait_text(len(ann.answer()) + 300)
     assert ann.page.evaluate("place.scrollTop") == top
     ann.page.click("#jump")
     ann.until(f"{at_end} <= 2")
     ann.wait_text(len(ann.answer()) + 200)
-    assert ann.page.evaluate(at_end) <= 48
+    ann.until(f"{at_end} <= 48")
     ann.page.press("#composer-text", "Escape")
     ann.wait_state("stopped")
 
@@ -204,6 +204,16 @@ def test_no_module_writes_html() -> None:
         for path in (ROOT / package / "static").rglob("*.js"):
             assert not re.search(forbidden, path.read_text()), path
 
+
+# A wheel scrolls smoothly: where it has stood for half a second.
+_WHERE_IT_RESTS = """async () => {
+  let top = NaN;
+  for (let looks = 0; looks < 100 && top !== place.scrollTop; looks++) {
+    top = place.scrollTop;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  return top;
+}"""
 
 # What a screen reader is told: everything that is added inside a live region.
 _LISTEN = """() => {

@@ -44,8 +44,9 @@ def test_a_link_lets_somebody_in_who_is_seen_and_answered_when_asked(person: Com
     bob.wait_live()
     ann.page.wait_for_selector("#people-count:text-is('2')")
     ann.page.wait_for_selector("#people-here:text('1 here')")
+    ann.watch("document.querySelector('#typing').textContent")
     bob.page.type("#composer-text", "Hi")
-    ann.page.wait_for_selector("#typing:text('bob is writing')")
+    ann.until("seen.some((line) => line.startsWith('bob is writing'))")
     bob.ask("Hi Ann, just us two")
     ann.page.wait_for_selector(".message-text:has-text('just us two')")
     assert ann.page.locator('.message[data-role="assistant"]').count() == 0

@@ -47,7 +47,7 @@ def test_a_question_is_edited_and_both_versions_stay(person: Come) -> None:
         wait_answers(someone, 2)
         assert questions(someone) == ["Tell me about rivers", "And lakes"]
     assert ann.page.evaluate("document.activeElement.dataset.do") == "before"  # where a keyboard would go on
-    assert "Version 1 of 2" in ann.said()
+    ann.hears("Version 1 of 2")
     ann.page.reload()
     ann.wait_live()
     assert questions(ann) == ["Tell me about rivers", "And lakes"]
@@ -80,7 +80,7 @@ def test_an_answer_is_copied_and_asked_for_again_with_its_facts_below(person: Co
     facts.filter(has_text="tokens in").wait_for()
     assert facts.inner_text() == before
     ann.page.locator("[data-do=copy]").last.click()
-    ann.until("[...document.querySelectorAll('#announcer p')].some((line) => line.textContent === 'Copied')")
+    ann.hears("Copied")
     assert [ann.page.evaluate("navigator.clipboard.readText()")] == ann.row_sources()
     ann.page.locator("[data-do=again]").last.click()
     ann.page.wait_for_selector(".version-number:text-is('2/2')")
@@ -149,15 +149,15 @@ def test_an_answer_is_rated_and_the_rating_stays_ones_own(person: Come) -> None:
     bob.open(ann.page.url)
     ann.page.click("[data-do=good]:visible")
     ann.page.wait_for_selector("[data-do=good][aria-pressed=true]")
-    ann.until("document.getElementById('announcer').textContent.includes('Thank you for the rating')")
+    ann.hears("Thank you for the rating")
     assert violations(ann.page) == []
     bob.page.click("[data-do=bad]:visible")  # a viewer reads too
     bob.page.wait_for_selector("[data-do=bad][aria-pressed=true]")
-    bob.until("document.getElementById('announcer').textContent.includes('Thank you for the rating')")
+    bob.hears("Thank you for the rating")
     for someone, kept in ((ann, "good"), (bob, "bad")):
         someone.page.reload()
         someone.page.wait_for_selector(f"[data-do={kept}][aria-pressed=true]:visible")
         assert someone.page.locator("[aria-pressed=true]:visible").count() == 1
     ann.page.click("[data-do=good]:visible")
-    ann.until("document.getElementById('announcer').textContent.includes('Rating taken back')")
+    ann.hears("Rating taken back")
     assert ann.page.locator(".message [aria-pressed=true]").count() == 0

@@ -22,7 +22,7 @@ Come = Callable[..., Person]
 
 WAIT = '.message[data-role="assistant"] .message-wait:visible'
 QUEUE_MAX = 4
-#: Long enough for everything that happens while the first answer runs; it is stopped, never waited for.
+#: Minutes: long enough for everything that happens while the first answer runs; it is stopped, never waited for.
 LONG = "A long story please"
 
 #: Everything that the card showed and that a screen reader was told, from the first moment of each page.
@@ -47,9 +47,9 @@ addEventListener("DOMContentLoaded", () =>
 
 # One for the module: drawn boards are believed for 15 s, so no test may count on the lane's own ones before that.
 @pytest.fixture(scope="module")
-def demo(chromium_path: str) -> Iterator[Demo]:
+def demo(chromium_path: str, site_env: dict[str, str]) -> Iterator[Demo]:
     env = {"DEMO_TOKENS_PER_SECOND": "10", "DEMO_LIMITS": f"concurrency=1,queue_max={QUEUE_MAX}"}
-    with Demo(env=env) as running:
+    with Demo(env=site_env | env) as running:
         yield running
 
 
@@ -79,12 +79,11 @@ def line(someone: Person) -> str:
 
 
 def place(shown: str) -> int:
-    """How many are ahead, as the sentence says it."""
+    """How many are ahead, as the sentence says it; -1: it does not say."""
     if shown.startswith("You are next"):
         return 0
     found = re.match(r"(\d+) ahead of you", shown)
-    assert found is not None, shown
-    return int(found[1])
+    return int(found[1]) if found else -1
 
 
 def until_places(people: list[Person], expected: list[int]) -> None:
@@ -194,9 +193,9 @@ def test_five_questions_and_one_slot(person: Come) -> None:
     leaving = in_order[1]
     leaving.page.click(f"{WAIT} .wait-cancel")
     leaving.wait_state("stopped")
-    assert leaving.page.locator(WAIT).count() == 0
-    assert leaving.page.evaluate("document.activeElement.id") == "composer-text"
-    assert leaving.page.evaluate("sessionStorage.getItem('chat.waits')") is None
+    leaving.page.wait_for_selector(WAIT, state="detached")
+    leaving.until("document.activeElement.id === 'composer-text'")
+    leaving.until("sessionStorage.getItem('chat.waits') === null")
     staying = [someone for someone in in_order if someone is not leaving]
     until_places(staying, [0, 1, 2])
 
@@ -204,7 +203,7 @@ def test_five_questions_and_one_slot(person: Come) -> None:
     first.page.press("#composer-text", "Escape")
     first.wait_state("stopped")
     staying[0].wait_text(5)
-    assert staying[0].page.locator(WAIT).count() == 0
+    staying[0].page.wait_for_selector(WAIT, state="detached")
     until_places(staying[1:], [0, 1])
     end_all([staying[0], *staying[1:]])
     for someone in people:
@@ -216,14 +215,18 @@ def test_those_who_listen_hear_the_place_and_no_clock(person: Come) -> None:
     first.ask(LONG)
     first.wait_text(10)
     ask_and_wait(second, "And mine, a long one?")
-    foretell_until(second, lambda: counted_down(second) and len(heard(second)) >= 2)
+    foretell_until(second, lambda: counted_down(second) and len(heard(second)) >= 2 and is_in_seconds(second))
     times = [at for _, at in heard(second)]
     assert all(later - earlier > 5_000 for earlier, later in pairwise(times))
-    assert re.search(r"about \d+ seconds", heard(second)[-1][0])
     assert second.page.eval_on_selector(".wait-mark", "mark => getComputedStyle(mark).animationName") == "none"
     assert second.page.locator(f"{WAIT} .wait-cancel").inner_text() == "Cancel"
     assert violations(second.page) == []
     end_all([first, second])
+
+
+def is_in_seconds(someone: Person) -> bool:
+    """The lane's own first estimate may be one of minutes."""
+    return re.search(r"about \d+ seconds", heard(someone)[-1][0]) is not None
 
 
 def heard(someone: Person) -> list[tuple[str, float]]:
@@ -245,10 +248,18 @@ def test_whoever_reads_along_sees_the_place_and_cannot_cancel(person: Come) -> N
 
 def test_the_picker_says_how_long_one_would_wait_and_why(person: Come, demo: Demo) -> None:
     ann = arrive(person, "ann")
-    publish(demo, p50_s=42.0)
-    ann.page.wait_for_selector("#model-wait:text-matches('^about 40.s$')")
-    publish(demo, p50_s=130.0, closed="paused")
-    ann.page.wait_for_selector("#model-wait:text-matches('^its provider asks to wait, about 2.min.15$')")
+    until_picked(ann, "^about 40.s$", p50_s=42.0)
+    until_picked(ann, "^its provider asks to wait, about 2.min.15$", p50_s=130.0, closed="paused")
+
+
+def until_picked(someone: Person, sentence: str, **drawn: Any) -> None:
+    """A drawn board is believed for a while only, and a page is told every few seconds."""
+    shown = someone.page.locator("#model-wait")
+    deadline = time.monotonic() + 150
+    while not re.match(sentence, said := (shown.text_content() or "").strip()):
+        assert time.monotonic() < deadline, said
+        publish(someone.demo, **drawn)
+        someone.page.wait_for_timeout(500)
 
 
 def publish(demo: Demo, *, p50_s: float = 60.0, closed: str = "", grid: Sequence[Any] = ()) -> None:
