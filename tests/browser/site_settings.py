@@ -15,7 +15,7 @@ from streaming.providers.base import ModelEntry, Part
 HURRY = Path(os.environ["BROWSER_HURRY"])
 THOUGHT_S = 3600.0
 
-STREAMING = {**PRODUCT_STREAMING, "max_wait_s": 3600.0, "first_text_timeout_s": 2 * THOUGHT_S}
+STREAMING = {**PRODUCT_STREAMING, "max_wait_s": 3600.0, "first_text_timeout_s": 600.0}
 demo.RETRY_AFTER_S = 600.0
 demo_answers.LONG_SECTIONS, demo_answers._TITLES = 20, 2 * demo_answers._TITLES
 

@@ -178,6 +178,7 @@ def test_what_one_person_wrote_is_not_sent_in_the_name_of_the_next(person: Come,
 
 def test_while_the_queue_is_away_the_page_says_so_and_the_answer_comes_later(person: Come, demo: Demo) -> None:
     ann = person("ann")
+    ann.expect(CUT)
     ann.start_conversation()
     demo.signal("valkey", signal.SIGSTOP)
     try:
