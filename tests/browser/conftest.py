@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.leftovers import leaves_nothing as leaves_nothing
 from tests.acceptance.rig import Demo
-from tests.browser.person import Person, log_in_once
+from tests.browser.person import WAIT_MS, Person, log_in_once
 
 CHROMIUM_FLAGS = (
     "--no-sandbox",  # continuous integration runs as root
@@ -66,7 +66,7 @@ def browser(chromium_path: str) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(CHROMIUM_FLAGS))
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(CHROMIUM_FLAGS), timeout=WAIT_MS)
         yield chromium
         chromium.close()
 

@@ -16,7 +16,7 @@ HURRY = Path(os.environ["BROWSER_HURRY"])
 THOUGHT_S = 3600.0
 
 STREAMING = {**PRODUCT_STREAMING, "max_wait_s": 3600.0, "first_text_timeout_s": 600.0}
-demo.RETRY_AFTER_S = 600.0
+demo.RETRY_AFTER_S = 110.0  # the longest that a provider is waited for is 120 s
 demo_answers.LONG_SECTIONS, demo_answers._TITLES = 20, 2 * demo_answers._TITLES
 
 _stream, _schedule, _limit = demo.DemoProvider.stream, demo.DemoProvider._schedule, demo.DemoProvider._limit

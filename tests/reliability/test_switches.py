@@ -87,11 +87,13 @@ async def test_a_log_without_a_fence_shows_what_a_zombie_writes(
                 board.set("no fence")
             finally:
                 stage.resume(frozen)
-            await asyncio.to_thread(until, lambda: client.exists(PASSED_FENCE), "a write of the zombie")
-            simulator.hurry(ANEW)
-            await ann.told_of_the_end(stream)
-            report = await judge(stage)
-            client.delete("no fence", PASSED_FENCE)
+            try:
+                await asyncio.to_thread(until, lambda: client.exists(PASSED_FENCE), "a write of the zombie")
+                simulator.hurry(ANEW)
+                await ann.told_of_the_end(stream)
+                report = await judge(stage)
+            finally:
+                client.delete("no fence", PASSED_FENCE)
     expect(report, False, "not-prefix", "shrunk")
 
 
