@@ -61,7 +61,7 @@ def _models_of_all(request: pytest.FixtureRequest, name: str) -> list[str]:
 @pytest.fixture(scope="session")
 def whole_stage(simulator: SimulatorProcess, database: str, request: pytest.FixtureRequest) -> Iterator[Stage]:
     models, anthropic = (_models_of_all(request, name) for name in ("MODELS", "ANTHROPIC_MODELS"))
-    settings = {"DEMO_TOKENS_PER_SECOND": "30", "DJANGO_SETTINGS_MODULE": "tests.reliability.rows_settings"}
+    settings = {"DEMO_TOKENS_PER_SECOND": "30", "DJANGO_SETTINGS_MODULE": "tests.acceptance.untiring_settings"}
     env = simulator.env(openai=models, anthropic=anthropic) | settings
     with Demo(web=2, workers=2, env=env, postgres=database) as demo:
         yield Stage(demo)
