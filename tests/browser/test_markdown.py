@@ -253,7 +253,7 @@ def test_finished_answers_look_the_same_after_a_reload_and_without_javascript(an
 def test_figures_of_the_page_are_shown_on_demand(ann: Person) -> None:
     ann.page.goto(ann.page.url + "?debug=1")
     ann.wait_live()
-    ann.ask("Show me code, slow and long")
+    ann.ask("Show me code, a long one")
     for name in ("Pieces drawn", "Blocks received"):
         ann.until(
             f"Number([...document.querySelectorAll('.debug-panel dt')]"
