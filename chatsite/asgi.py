@@ -22,6 +22,7 @@ from chatsite.log_context import LogContext
 from chatsite.probes import Probes
 from chatsite.readiness import say_ready
 from chatsite.socket_session import SocketSession
+from streaming import services
 
 of_pages = OriginValidator(
     CookieMiddleware(SocketSession(AuthMiddleware(URLRouter(websocket_urlpatterns)))),  # type: ignore[arg-type]  # wants a private class
@@ -34,4 +35,5 @@ _protocols = ProtocolTypeRouter(
     }
 )
 application = LogContext(BoundedBodies(_protocols, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+services.preload()
 say_ready()

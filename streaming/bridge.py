@@ -18,7 +18,18 @@ from typing import Any, Final, TypeVar
 import uvloop
 from redis import RedisError
 
-from streaming import conf, keys, load, prices, providers, redis_client, worker_orders, worker_slots, workers_now
+from streaming import (
+    conf,
+    keys,
+    load,
+    prices,
+    providers,
+    redis_client,
+    wake_ups,
+    worker_orders,
+    worker_slots,
+    workers_now,
+)
 from streaming.cancellation import cancel
 from streaming.lane_values import Ticket
 from streaming.pacer import Pacer
@@ -39,6 +50,7 @@ class Bridge:
         # An SDK's import takes a second: not on the loop that all streams share.
         providers.preload()
         prices.preload()
+        wake_ups.preload()
         self.worker_id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.slots_max = conf.get().worker_streams_max
         #: Where `worker_probes` answers; 0: nowhere.

@@ -25,7 +25,9 @@ FREE = {"id", "root_id", "correlation_id", "delivery_tag", "reply_to"}
 @pytest.fixture(autouse=True)
 async def _clients(direct: Redis) -> AsyncIterator[None]:
     await forget_producers()  # an earlier test may have restarted Valkey under them
+    wake_ups._is_there.cache_clear()
     yield
+    wake_ups._is_there.cache_clear()
     await close_clients()
     await forget_producers()
 
