@@ -17,13 +17,15 @@ NO_REASON = frozenset({"open", "own", None, ""})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`since`: it may have lain there unread from then on, while the test itself stood still."""
+    """`since`: it may have lain there unread from then on, while the test itself stood still. `is_new`: nobody could
+    tell before (the boards had stopped), and the person was told that."""
 
     at: float
     p50_s: float
     p90_s: float
     why: str | None
     since: float
+    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -33,11 +35,15 @@ class WaitRecord:
     told: list[Told] = field(default_factory=list)
     started_at: float | None = None
     lost_s: float = 0.0
+    _is_unknown: bool = False
 
     def hear(self, frame: dict[str, Any], now: float, since: float | None = None) -> None:
-        if self.started_at is None and frame.get("p50_s") is not None and frame.get("p90_s") is not None:
+        if self.started_at is None and frame.get("p50_s") is None:
+            self._is_unknown = frame.get("reason") == "waiting"
+        elif self.started_at is None and frame.get("p90_s") is not None:
             since = now if since is None else min(since, now)
-            self.told.append(Told(now, frame["p50_s"], frame["p90_s"], frame.get("why"), since))
+            self.told.append(Told(now, frame["p50_s"], frame["p90_s"], frame.get("why"), since, self._is_unknown))
+            self._is_unknown = False
 
     def start(self, now: float) -> None:
         if self.started_at is None:
@@ -62,14 +68,16 @@ class WaitRecord:
         found, shown_end = [], self.told[0].at + self.told[0].p50_s
         for told in self.told[1:]:
             rose_s = told.since + told.p50_s - max(told.since, shown_end)
-            if rose_s > SAME_WITHIN_S and told.why in NO_REASON:
+            if rose_s > SAME_WITHIN_S and told.why in NO_REASON and not told.is_new:
                 found.append(f"by {rose_s:.1f} s to {told.p50_s:.1f} s, {told.why}")
             shown_end = told.at + told.p50_s
         return found
 
     def passed_first_p90(self) -> bool:
-        """Whether a number was shown that ended after the first promise."""
-        promised = self.told[0].at + self.told[0].p90_s + KEPT_WITHIN_S + self.lost_s
+        """Whether a number was shown that ended after the first promise, with nothing that explains it."""
+        if self.lost_s:
+            return False
+        promised = self.told[0].at + self.told[0].p90_s + KEPT_WITHIN_S
         return any(told.p50_s > 0 and told.since + told.p50_s > promised for told in self.told[1:])
 
 

@@ -42,6 +42,16 @@ def test_what_the_machine_took_is_nobodys_broken_promise() -> None:
     assert (record.is_kept, record.passed_first_p90()) == (True, False)
 
 
+def test_a_number_after_nobody_could_tell_is_a_new_one() -> None:
+    record = WaitRecord()
+    record.hear({"reason": "waiting", "p50_s": 5.0, "p90_s": 10.0, "why": "open"}, 0)
+    record.hear({"reason": "waiting", "p50_s": None, "p90_s": None, "why": "open"}, 20)
+    record.hear({"reason": "waiting", "p50_s": 5.0, "p90_s": 10.0, "why": "open"}, 25)
+    assert record.silent_rises() == []
+    record.hear({"reason": "waiting", "p50_s": 5.0, "p90_s": 10.0, "why": "open"}, 30)
+    assert len(record.silent_rises()) == 1
+
+
 def test_a_frame_that_lay_unread_is_no_rise() -> None:
     record = WaitRecord()
     record.hear({"p50_s": 20.0, "p90_s": 30.0, "why": "open"}, 0)
