@@ -46,7 +46,7 @@ async def test_what_was_accepted_survives_the_death_of_all_processes_and_of_redi
             accepted = [await send(0), await send(1)]  # the second waits for the first one's end
             kill_everything(demo)
         demo.start().wait_ready()
-        until(lambda: [status for status, _ in answers()] == ["completed"] * 2, "both answers", 150)
+        until(lambda: [status for status, _ in answers()] == ["completed"] * 2, "both answers", 250)
         async with come() as ann:
             again = [await send(0), await send(1)]
         assert [frame["message"] for frame in again] == [frame["message"] for frame in accepted]

@@ -37,7 +37,7 @@ def run(site: Site, path: str, key: str, folder: Path, config: str = "") -> Coun
     words = [
         "--config-file", str(folder / "schemathesis.toml"), "run", f"{site.demo.origin}{path}/openapi.json",
         "-H", f"Authorization: Bearer {key}", "--phases", PHASES, "-c", CHECKS, "-n", "100", "--seed", "7",
-        "--no-shrink", "--continue-on-failure", "--request-timeout", "60", "--suppress-health-check", "all",
+        "--no-shrink", "--continue-on-failure", "--request-timeout", "150", "--suppress-health-check", "all",
         "--warnings", "off", "--no-color", "--report", "json,har", "--report-json-path", str(report),
         "--report-har-path", str(seen),
     ]  # fmt: skip
