@@ -47,14 +47,15 @@ def scrape(url: str) -> Samples:
 
 
 def worker_metrics(demo: Demo, pid: int) -> Samples:
-    """Of the worker process `pid`, whose lease names its port."""
+    """Of the worker process `pid`, whose lease names its port: its first one is older than that."""
 
     def leases() -> list[Any]:
         with redis.Redis.from_url(demo.redis_url) as client:
             found = [client.get(name) for name in client.scan_iter(match=f"worker:*:{pid}:*")]
-        return [json.loads(lease) for lease in found if lease is not None]
+        said = [json.loads(lease) for lease in found if lease is not None]
+        return [each for each in said if "probes_port" in each]
 
-    said = until(leases, "the worker's lease")[0]
+    said = until(leases, "the worker's lease with its port")[0]
     return scrape(f"http://127.0.0.1:{said['probes_port']}/metrics")
 
 
