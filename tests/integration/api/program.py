@@ -25,7 +25,7 @@ class Program:
         self.token = token
         self.url = f"http://{server.address}"
         self.headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=20, trust_env=False)
+        self.http = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=60, trust_env=False)
         self._sdks: list[openai.AsyncOpenAI] = []
         self.sdk = self.make_sdk()
 

@@ -59,7 +59,7 @@ async def test_the_heartbeat_tells_of_an_entry_that_was_lost(
             beats = frames(reader, "heartbeat")
             return bool(beats) and beats[-1]["list_head"] == {"count": 1, "total": total + 1}
 
-        await reader.until(tells, timeout_s=10)
+        await reader.until(tells)
         await reader.command("list.subscribe")
         await reader.until(lambda: frames(reader, "list.changed")[-1]["entries"][0]["title"].startswith("Nobody"))
 
@@ -78,7 +78,7 @@ async def test_a_deleted_conversation_says_so_and_falls_silent(
         await changes.carry_out(deleted.after)
         await reader.until(lambda: frames(reader, "conversation.deleted") != [])
         assert frames(reader, "conversation.deleted")[0]["user"]["id"] == ann.pk
-        await reader.until(lambda: reader.frames[-1].get("code") == "forbidden", timeout_s=5)
+        await reader.until(lambda: reader.frames[-1].get("code") == "forbidden")
 
         async def watches() -> list[set[str]]:
             return [socket.watched() for socket in sockets.get().all]
@@ -122,7 +122,7 @@ async def test_whose_presence_was_not_heard_is_heard_a_little_later(
             await presence.open_store().say([presence.Said(key, frozenset({bob.pk}))])
 
         await server.within(elsewhere)
-        await reader.until(lambda: frames(reader, "presence.changed")[-1]["people"] == [ann.pk, bob.pk], timeout_s=8)
+        await reader.until(lambda: frames(reader, "presence.changed")[-1]["people"] == [ann.pk, bob.pk])
 
 
 async def test_nobody_is_told_of_presence_where_one_is_alone(
