@@ -111,6 +111,7 @@ async def test_a_command_that_is_running_may_finish(server: Server, monkeypatch:
         await finish.wait()
         finished.set()
 
+    monkeypatch.setattr(consumers, "FINISH_S", 60.0)  # the timer below must not come due together with it
     monkeypatch.setattr(consumers.CommandHandlers, "handle", slow)
     server.say('{"type":"typing.start","id":2,"conversation":"3f2b8c1e-0000-4000-8000-00000000000a"}')
     await started.wait()

@@ -118,7 +118,8 @@ async def test_a_frame_that_is_too_large_ends_the_connection_in_the_server_alrea
     assert await client.closed() == 1009
 
 
-async def test_a_flood_of_nonsense_ends_the_connection(server: LiveServer) -> None:
+async def test_a_flood_of_nonsense_ends_the_connection(server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "COMMANDS_PER_S", 1e-6)  # else what is sent slowly is no flood
     client = await watch(server)
     for number in range(consumers.COMMANDS_BURST + 5):
         await client.send_raw(frame(type="from.the.future", id=number))
