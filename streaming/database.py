@@ -1,7 +1,8 @@
 """The way from an event loop to the ORM: sync functions in a small pool of threads of our own.
 
 Channels and asgiref run all ORM work of a process in one shared thread, where one slow query stalls every socket.
-SQLite has one writer anyway and gets one thread; PostgreSQL gets four. Each thread keeps its connection.
+SQLite has one writer anyway and gets one thread (and one beside it, see `write_ahead`); PostgreSQL gets four. Each
+thread keeps its connection.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, ParamSpec, TypeVar
 from django.db import connection, connections
 
 from streaming import conf
+from streaming.write_ahead import WriteAhead
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,13 +27,17 @@ log = logging.getLogger(__name__)
 
 CALL_TIMEOUT_S: Final = 10.0
 _executor: ThreadPoolExecutor | None = None
+_write_ahead: WriteAhead | None = None
 
 
 def _pool() -> ThreadPoolExecutor:
-    global _executor
+    global _executor, _write_ahead
     if _executor is None:
-        threads = 1 if connection.vendor == "sqlite" else 4
-        _executor = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        is_sqlite = connection.vendor == "sqlite"
+        _executor = ThreadPoolExecutor(1 if is_sqlite else 4, thread_name_prefix="database")
+        if is_sqlite:
+            _write_ahead = WriteAhead(str(connection.settings_dict["NAME"]))
+            _write_ahead.start()
     return _executor
 
 
@@ -70,8 +76,11 @@ async def persist(work: Callable[[], T]) -> T:
 
 def shutdown() -> None:
     """Close the threads' connections and end the pool; the next `call` makes a new one."""
-    global _executor
+    global _executor, _write_ahead
     pool, _executor = _executor, None
+    write_ahead, _write_ahead = _write_ahead, None
+    if write_ahead is not None:
+        write_ahead.end()
     if pool is not None:
         everybody = threading.Barrier(pool._max_workers)
         for _ in range(pool._max_workers):
