@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from django.test import TransactionTestCase
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from tests import settings as test_settings
@@ -26,6 +27,12 @@ def quick_ends() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", empty_databases)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _english() -> None:
+    """A request in another language leaves it to its thread, and so to the next test."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -209,9 +209,12 @@ class Engine:
         await close_clients()
 
     async def aclose_workers(self) -> None:
-        """Its own tasks; what it shares with another engine of this loop stays."""
-        if self.tasks:
-            await cancel(*self.tasks)
+        """Its own tasks; what it shares with another engine of this loop stays. Who may start because of their end gets
+        no worker: it would outlive this."""
+        if self.broker.worker is self:
+            self.broker.worker = None
+        while pending := [task for task in self.tasks if not task.done()]:
+            await cancel(*pending)
         await self.runner.aclose()
         await self.publisher.aclose()
 

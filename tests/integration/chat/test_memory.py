@@ -154,12 +154,12 @@ def test_who_may_ask_nothing_gets_none(settings: Any) -> None:
 
 def test_a_summary_belongs_to_the_path_it_was_made_of() -> None:
     talk = Talk()
-    row = talk.summarised("The secret is 42.")
+    row = talk.summarised("The secret is Tuvalu.")
     edited = versions.edit_message(talk.ann, talk.questions[0], "Something else")
     frame = next(text for group, text in edited.after.broadcasts if group.startswith("conversation."))
     assert json.loads(frame)["told"]["summary"] is None
     end(edited.generation)
-    assert "42" not in str(talk.prompt())
+    assert "Tuvalu" not in str(talk.prompt())
     versions.switch_version(talk.ann, talk.questions[0])
     assert talk.told()["through"] == row.through_message_id
     assert is_summary(talk.prompt()[0])
@@ -168,7 +168,7 @@ def test_a_summary_belongs_to_the_path_it_was_made_of() -> None:
 def test_what_was_deleted_or_changed_is_not_told_by_a_summary() -> None:
     for change in ("delete", "edit"):
         talk = Talk()
-        talk.summarised("The secret is 42.")
+        talk.summarised("The secret is Tuvalu.")
         if change == "delete":
             Message.objects.filter(pk=talk.questions[1]).delete()
         else:  # in its place, as where no model answers
@@ -177,13 +177,13 @@ def test_what_was_deleted_or_changed_is_not_told_by_a_summary() -> None:
             versions.edit_message(talk.ann, talk.questions[0], "No secret")
             Conversation.objects.filter(pk=talk.conversation.pk).update(reply_policy="always")
         assert talk.told() is None, change
-        assert "42" not in str(talk.prompt()), change
+        assert "Tuvalu" not in str(talk.prompt()), change
 
 
 def test_a_question_of_another_branch_is_told_its_own_past() -> None:
     """The path was switched after it was asked: then no summary of the shown one speaks for it."""
     talk = Talk()
-    talk.summarised("The secret is 42.")
+    talk.summarised("The secret is Tuvalu.")
     sent = send(talk.ann, talk.conversation, "Next?")
     before = [message.text for message in prompts.build_prompt(str(sent.generation)).messages]
     assert is_summary(before[0])
