@@ -40,7 +40,7 @@ function begin({ value = running, memory = new WaitMemory(new MemoryStorage(), (
   const heard = [];
   const place = { generation: "g", isOwn, memory, now: () => Date.now() };
   const listener = {
-    onFirstText() {}, onReplaced() {}, onEnded() {},
+    onFirstText: () => heard.push("text"), onReplaced() {}, onEnded() {},
     onWaiting: (sentence) => heard.push(sentence), onStarted: () => heard.push("started"),
   };
   new Answer(view, subscription, place, listener);
@@ -65,6 +65,13 @@ test("an answer that stands still says that it is not over, until text comes", (
   assert.deepEqual(view.shown, ["answering", nothingNew]);
   change(running, { kind: "append", text: " a time", seam: false });
   assert.deepEqual(view.shown, ["answering", ""]);
+});
+
+test("the first text is told once, also by a tab that has not drawn it yet", () => {
+  const { view, subscription, heard } = begin({ value: { ...running, text: "" } });
+  view.text.isEmpty = true;
+  for (const text of ["Once", " upon", " a time"]) subscription.change(running, { kind: "append", text, seam: false });
+  assert.equal(heard.filter((word) => word === "text").length, 1);
 });
 
 test("an answer that waits for a known reason keeps saying which", () => {

@@ -26,6 +26,8 @@ export class Answer {
   #countdown = null;
   #quiet = null;
   #blocks;
+  /** A tab that draws rarely has an empty view for longer than the first text. */
+  #isTold = false;
 
   /**
    * @param place of the answer in the line, see `WaitLine`
@@ -55,7 +57,8 @@ export class Answer {
   }
 
   #append({ text, seam }) {
-    if (this.#view.text.isEmpty) this.#listener.onFirstText();
+    if (this.#view.text.isEmpty && !this.#isTold) this.#listener.onFirstText();
+    this.#isTold = true;
     if (seam) this.#markSeam();
     this.#smoother.push(text);
   }
